@@ -1,0 +1,72 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of `networks`: reads the definitions, renders them, and sends one document a network to the module."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.basic import missing_required_lib
+from ansible.plugins.action import ActionBase
+
+try:
+    from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names, spec
+    from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Problem, Refused, SpecError
+    from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
+
+# The networks themselves are for spec.py to check, with better words than an argument spec has.
+ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
+    "networks": {"type": "raw", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "prune": {"type": "bool", "default": False},
+    "anchor_root": {"type": "raw", "default": "libvirt"},
+    "force": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs the module of the same name with what the host needs to know, and nothing before the definitions are whole."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if MISSING:
+            raise AnsibleActionFail(missing_required_lib(MISSING.name or "netaddr"))
+        _checked, args = self.validate_argument_spec(ARGUMENT_SPEC)
+        if args["prune"] and args["state"] == "absent":
+            raise AnsibleActionFail("prune: found true; allowed: false with state=absent, which removes what is listed and nothing else")
+        result.update(self._execute_module("bsdvirt.pfnet.networks", module_args=_module_args(args), task_vars=task_vars))
+        return result
+
+
+def _module_args(args: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The module's arguments. Raises AnsibleActionFail with every problem of the input."""
+    problems: list[Problem] = []
+    root = "libvirt"
+    try:
+        root = names.anchor_root(args["anchor_root"])
+    except Refused as refusal:
+        problems.append(Problem("anchor_root", repr(args["anchor_root"]), str(refusal)))
+    documents = []
+    try:
+        if args["state"] == "absent":
+            definitions = [{"name": name} for name in spec.read_names(args["networks"])]
+        else:
+            networks = spec.read_networks(args["networks"], anchor_root=root)
+            documents = [render(network) for network in networks]
+            definitions = [document["definition"] for document in documents]
+    except SpecError as error:
+        problems += error.problems
+    if problems:
+        raise AnsibleActionFail(
+            "The definition cannot be taken; no host has been changed:\n" + "\n".join(f"- {problem}" for problem in problems),
+            result={"problems": [problem.__dict__ for problem in problems]},
+        )
+    return {**args, "anchor_root": root, "networks": definitions, "_documents": documents}

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host as modules meet it: commands without a shell, and files that change by rename."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import tempfile
+import time
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+LOCK = "/var/run/pfnet.lock"
+# Another pfctl holds a transaction open for well under a second.
+BUSY_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """What a command gave back."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+class CommandError(Exception):
+    """A command that failed; the text holds its words and its output."""
+
+    def __init__(self, argv: t.Sequence[str], output: Output) -> None:
+        self.argv = list(argv)
+        self.output = output
+        said = "\n".join(line for line in (output.stderr or output.stdout).splitlines() if "already defined in anchor" not in line)
+        super().__init__(f"{' '.join(argv)}: exit code {output.rc}: {said.strip()}")
+
+
+class Host:
+    """Runs commands and changes files on the machine where the module runs."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._paths: dict[str, str] = {}
+
+    def run(self, *argv: str, stdin: str | None = None, ok: t.Container[int] | None = (0,)) -> Output:
+        """Run a command; an exit code outside `ok` (None: any) raises CommandError. Waits while pf is `Device busy` with another's transaction."""
+        path = self._paths.get(argv[0])
+        if path is None:
+            path = self._paths[argv[0]] = self._module.get_bin_path(argv[0], required=True)
+        for pause in (*BUSY_PAUSES, None):
+            # Ansible would expand $NAME even in a list of arguments.
+            rc, stdout, stderr = self._module.run_command([path, *argv[1:]], data=stdin, environ_update={"LC_ALL": "C"}, expand_user_and_vars=False)
+            if pause is None or rc == 0 or "Device busy" not in stderr:
+                break
+            time.sleep(pause)
+        output = Output(rc, stdout, stderr)
+        if ok is not None and rc not in ok:
+            raise CommandError(argv, output)
+        return output
+
+    @property
+    def tmpdir(self) -> str:
+        """A folder for files that live as long as the module runs."""
+        return t.cast(str, self._module.tmpdir)
+
+    @staticmethod
+    def read(path: str) -> str | None:
+        """A file's text, None if there is none."""
+        try:
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    @staticmethod
+    def names(folder: str) -> list[str]:
+        """The names of the files in a folder, sorted; none if there is no folder."""
+        try:
+            return sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return []
+
+    @staticmethod
+    def write(path: str, text: str | None, base: str) -> None:
+        """Replace a file by rename, or with None remove it. Folders below and including `base` come with the first file and go with the last."""
+        folder = os.path.dirname(path)
+        if text is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            with contextlib.suppress(OSError):
+                while folder.startswith(base):
+                    os.rmdir(folder)
+                    folder = os.path.dirname(folder)
+            return
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                os.fchmod(file.fileno(), 0o644)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @contextlib.contextmanager
+    def locked(self) -> t.Iterator[None]:
+        """Keep other runs of the collection off the host meanwhile; waits for them."""
+        with open(LOCK, "w", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

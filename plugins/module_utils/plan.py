@@ -1,0 +1,140 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done: a function of what is wanted and what is, without side effects."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+import typing as t
+
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import bridges, layout
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import Loads, anchor_text, digest, drift, plan_egress
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a run asks for. `documents` are those of plugin_utils/render.py, `absent` the names of networks to remove."""
+
+    documents: tuple[dict[str, t.Any], ...]
+    anchor_root: str
+    absent: tuple[str, ...] = ()
+    prune: bool = False
+    force: bool = False
+
+
+def plan(wanted: Wanted, observed: Observed) -> Plan:
+    """The plan that makes the host what is wanted; without steps if it is so already."""
+    made = Plan()
+    loads = Loads()
+    removed = _removed(wanted, observed)
+    _refuse_overlaps(wanted, observed, removed, made)
+    for index, document in enumerate(wanted.documents):
+        made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, loads, made))
+    claimed = {document["bridge"]["name"] for document in wanted.documents}
+    for name, at in removed.items():
+        definition = observed.definitions[name]
+        loads.remove(definition.anchor_root, name)
+        # A bridge that another network takes over in this run stays.
+        if definition.bridge not in claimed:
+            bridges.plan_removal(definition, at, name, wanted.force, observed, made)
+        made.diff(layout.anchor_file(name), observed.files.get(layout.anchor_file(name), ""), "")
+        made.file(layout.anchor_file(name), None, observed.files.get(layout.anchor_file(name)), layout.CONFIGURATION)
+        made.file(layout.definition_path(name), None, definition.text, layout.CONFIGURATION)
+        made.outcomes.append({"name": name, "action": "removed", "reasons": ["it is not listed" if at == "prune" else "it is to be absent"]})
+    made.outcomes += [{"name": name, "action": "unchanged", "reasons": ["the host has no such network"]} for name in wanted.absent if name not in removed]
+    loads.plan(observed, made)
+    if wanted.documents:
+        _warn(wanted, observed, made)
+    made.steps.sort(key=lambda step: step.phase)
+    return made
+
+
+def _removed(wanted: Wanted, observed: Observed) -> dict[str, str]:
+    """The networks to remove, each with the path of the user's input that asks for it."""
+    removed = {name: f"networks[{index}].name" for index, name in enumerate(wanted.absent) if name in observed.definitions}
+    if wanted.prune:
+        listed = {document["name"] for document in wanted.documents}
+        removed.update({name: "prune" for name in observed.definitions if name not in listed})
+    return removed
+
+
+def _refuse_overlaps(wanted: Wanted, observed: Observed, removed: dict[str, str], made: Plan) -> None:
+    """Networks of ours that stay, though this run does not list them, keep their bridges and subnets."""
+    listed = {document["name"] for document in wanted.documents}
+    others: dict[str, Definition] = {name: known for name, known in observed.definitions.items() if name not in listed and name not in removed}
+    for index, document in enumerate(wanted.documents):
+        for name, other in others.items():
+            if document["bridge"]["name"] == other.bridge:
+                made.refuse(f"networks[{index}].bridge.name", f"'{other.bridge}', the bridge of the host's network {name}", "another bridge")
+            for position, address in enumerate(document["bridge"]["addresses"]):
+                subnet = ipaddress.ip_interface(address).network
+                for taken in (ipaddress.ip_interface(taken).network for taken in other.addresses):
+                    if subnet.overlaps(taken):
+                        made.refuse(f"networks[{index}].ips[{position}].address", f"subnet {subnet}", f"a subnet apart from {taken} of the host's network {name}")
+
+
+def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Observed, loads: Loads, made: Plan) -> dict[str, t.Any]:
+    """Add the steps for one network; gives its outcome."""
+    name = document["name"]
+    path = f"{root}/{name}"
+    old = observed.definitions.get(name)
+    last = observed.loaded.get(path)
+    text = anchor_text(document, plan_egress(document, at, observed, made))
+    definition = json.dumps({"format": layout.FORMAT, "anchor_root": root, "network": document["definition"]}, indent=2, sort_keys=True) + "\n"
+    installed = observed.files.get(layout.anchor_file(name))
+
+    changes = []
+    if old and old.text != definition:
+        changes.append("its definition changes")
+    if last and last["sha256"] != digest(text):
+        changes.append("its rules change")
+    if old and old.anchor_root != root:
+        loads.remove(old.anchor_root, name)
+
+    repairs = []
+    if last and last["sha256"] == digest(text):
+        repairs += drift(path, observed.anchors[path], last, made)
+        reload = bool(repairs)
+        if installed != text:
+            repairs.append(f"drift: {layout.anchor_file(name)} {'is missing' if installed is None else 'was altered'}")
+    else:
+        reload = True
+        if last is None:
+            repairs.append(f"nothing is known of a last load of the anchor {path}")
+    if reload:
+        loads.add(root, name, text, document["tables"])
+    if old is None and last is None and (observed.anchors[path].rules or observed.anchors[path].nat):
+        made.warnings.append(f"The anchor {path} held rules that no run of bsdvirt.pfnet loaded; they are replaced.")
+    repairs += bridges.plan_bridge(document, at, observed, made)
+    made.diff(layout.anchor_file(name), installed or "", text)
+    made.file(layout.anchor_file(name), text, installed, layout.CONFIGURATION)
+    made.file(layout.definition_path(name), definition, old.text if old else None, layout.CONFIGURATION)
+
+    if old is None:
+        return {"name": name, "action": "created", "reasons": ["the host has no such network yet"]}
+    return {"name": name, "action": "updated" if changes else "repaired" if repairs else "unchanged", "reasons": changes + repairs}
+
+
+def _warn(wanted: Wanted, observed: Observed, made: Plan) -> None:
+    """What keeps networks that are set up well from working; each with its remedy."""
+    root = wanted.anchor_root
+    paths = [f"{root}/{document['name']}" for document in wanted.documents]
+    hooks = (("nat-anchor", observed.pf.translation, "their guests reach nothing outside"), ("anchor", observed.pf.filter, "nothing is isolated"))
+    missing = [(kind, effect) for kind, ruleset, effect in hooks if not all(ruleset.hooked(kind, path) for path in paths)]
+    if missing:
+        made.warnings.append(
+            f"The main ruleset of pf does not call the networks' anchors, so {' and '.join(effect for kind, effect in missing)}: put "
+            + " and ".join(f'`{kind} "{root}/*"`' for kind, effect in missing)
+            + " into /etc/pf.conf before its first filter rule, translation before filter, then run `service pf reload`."
+        )
+    if not observed.pf.enabled:
+        made.warnings.append("pf is loaded but not enabled, so no rule is in force: run `pfctl -e`, and `sysrc pf_enable=YES` for the next boot.")
+    if not observed.forwarding:
+        made.warnings.append("The host does not forward IPv4, so guests reach nothing outside: run `sysctl net.inet.ip.forwarding=1`, and `sysrc gateway_enable=YES` for the next boot.")

@@ -1,0 +1,105 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan is made of: actions as plain data, each with the actions that take it back."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Run a command."""
+
+    argv: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateBridge:
+    """Create a bridge of that name."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteFile:
+    """Replace a file; None removes it, and the folders up to `base` that it leaves empty."""
+
+    path: str
+    text: str | None
+    base: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadAnchors:
+    """Load the anchors `root`/NAME in one transaction; None empties one."""
+
+    root: str
+    texts: dict[str, str | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordLoaded:
+    """Write down what the kernel prints for the anchors just loaded, {path: {sha256, tables}}, beside the entries that are kept."""
+
+    anchors: dict[str, dict[str, t.Any]]
+    keep: dict[str, t.Any]
+
+
+Action = t.Union[Run, CreateBridge, WriteFile, LoadAnchors, RecordLoaded]
+
+
+class Phase(enum.IntEnum):
+    """The order of steps: rules stand before a bridge is up and stay until it is down, so that no packet passes it unfiltered."""
+
+    QUIESCE = 1
+    LOAD = 2
+    RELEASE = 3
+    BUILD = 4
+    FILES = 5
+    RECORD = 6
+    DESTROY = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One change: in words, as an action, and the actions that take it back."""
+
+    phase: Phase
+    what: str
+    do: Action
+    undo: tuple[Action, ...] = ()
+
+
+@dataclasses.dataclass
+class Plan:
+    """Steps in order, one outcome {name, action, reasons} a network, and what to tell the user.
+
+    With `problems` ({path, found, allowed} each) nothing is to be carried out.
+    """
+
+    steps: list[Step] = dataclasses.field(default_factory=list)
+    outcomes: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    problems: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    diffs: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+    def refuse(self, path: str, found: str, allowed: str) -> None:
+        self.problems.append({"path": path, "found": found, "allowed": allowed})
+
+    def ifconfig(self, phase: Phase, what: str, words: str, undo: str = "") -> None:
+        """A step of ifconfig(8), and the words that take it back."""
+        self.steps.append(Step(phase, what, Run(("ifconfig", *words.split())), (Run(("ifconfig", *undo.split())),) if undo else ()))
+
+    def file(self, path: str, text: str | None, before: str | None, base: str) -> None:
+        """A step that makes a file hold `text`, or be gone, unless it is so already."""
+        if text != before:
+            what = f"{'write' if text is not None else 'remove'} {path}"
+            self.steps.append(Step(Phase.FILES, what, WriteFile(path, text, base), (WriteFile(path, before, base),)))
+
+    def diff(self, header: str, before: str, after: str) -> None:
+        if before != after:
+            self.diffs.append({"before_header": header, "after_header": header, "before": before, "after": after})

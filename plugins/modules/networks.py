@@ -1,0 +1,326 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's half of `networks`: observe, plan, apply."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: networks
+short_description: Virtual networks of a FreeBSD hypervisor
+version_added: 0.1.0
+author: The bsdvirt.pfnet authors (@bsdvirt)
+description:
+  - Gives a FreeBSD host libvirt-style virtual networks for bhyve guests and vnet jails, as declared. Each has a bridge with the host's
+    address and a pf anchor with NAT, its C(<natdst>) table and filter rules.
+  - One task takes any number of networks. Definitions are checked as a whole on the controller; with anything wrong in any of them,
+    every problem is reported with its path and no host is changed.
+  - The anchors of all networks that need it are loaded in one transaction of pf. A network whose bridge, address, rules or tables
+    were altered behind its back is repaired, and what had drifted is named. What is as declared is not touched.
+  - Members that others attached to the bridges are never touched.
+  - Nothing restarts pf or the host's network, and the main ruleset is left as it is. It has to call the anchors, with
+    C(nat-anchor "libvirt/*") and C(anchor "libvirt/*"); the module warns where it does not.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and tell what would change, without changing anything. Rules are checked with C(pfctl -n).
+  diff_mode:
+    support: full
+    description: Shows the rules, bridges and drift that a run changes or would change.
+  idempotent:
+    support: full
+    description: A second run with the same definitions changes nothing and loads nothing.
+  platform:
+    platforms: FreeBSD
+    support: full
+    description: Target systems on which the module runs. Tried with FreeBSD 15.1.
+extends_documentation_fragment:
+  - bsdvirt.pfnet.attributes
+options:
+  networks:
+    description:
+      - The networks. The keys are those of libvirt's network format in snake case.
+      - With O(state=absent) only each network's O(networks[].name) counts.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The network's name, which is also that of its anchor and of its files.
+        type: str
+        required: true
+      uuid:
+        description: The network's UUID; kept, and used for nothing on the host.
+        type: str
+      mac:
+        description:
+          - The MAC address of the bridge. Put it in quotes, since YAML reads some MAC addresses as numbers.
+          - By default one that stays the same for this network on this host.
+        type: str
+      bridge:
+        description: The bridge that the guests' interfaces are members of.
+        type: dict
+        suboptions:
+          name:
+            description: The bridge's name, at most 15 characters. A bridge of that name that is not the collection's own is refused.
+            type: str
+            required: true
+          stp:
+            description:
+              - Whether the members speak the Spanning Tree Protocol. On FreeBSD that is a setting of each member, which whoever
+                attaches the member sets; it is kept for libvirt's XML.
+            type: bool
+          delay:
+            description:
+              - The forward delay in seconds, V(4) to V(30). V(0) adds no delay, for which FreeBSD has nothing to set.
+            type: int
+      forward:
+        description: How guests reach the world.
+        type: dict
+        suboptions:
+          mode:
+            description: The mode of forwarding.
+            type: str
+            required: true
+            choices:
+              nat: Guests reach the world by the host's address on the egress interface.
+          dev:
+            description: The egress interface. By default the one of the host's IPv4 default route.
+            type: str
+          nat:
+            description: Details of the address translation.
+            type: dict
+            suboptions:
+              port:
+                description: The ports that translated connections come from.
+                type: dict
+                suboptions:
+                  start:
+                    description: The first port.
+                    type: int
+                    default: 1024
+                  end:
+                    description: The last port.
+                    type: int
+                    default: 65535
+      ips:
+        description: The host's address on the bridge; exactly one, of IPv4.
+        type: list
+        elements: dict
+        suboptions:
+          address:
+            description: The address, with its prefix length unless O(networks[].ips[].prefix) or O(networks[].ips[].netmask) gives it.
+            type: str
+            required: true
+          prefix:
+            description: The prefix length, V(8) to V(30).
+            type: int
+          netmask:
+            description: The netmask, in place of the prefix length.
+            type: str
+          dhcp:
+            description:
+              - DHCP for the guests. With it, the rules let DHCP requests through to the host.
+              - The module does not run a DHCP server.
+            type: dict
+            suboptions:
+              ranges:
+                description: The addresses to hand out.
+                type: list
+                elements: dict
+                suboptions:
+                  start:
+                    description: The first address.
+                    type: str
+                    required: true
+                  end:
+                    description: The last address.
+                    type: str
+                    required: true
+      firewall:
+        description: The filter rules.
+        type: dict
+        suboptions:
+          profile:
+            description: Which rules.
+            type: str
+            default: strict
+            choices:
+              strict: >-
+                Guests reach each other, the host's address on their bridge and the world. Networks are isolated from each other and
+                from outside, sources cannot be spoofed, whatever the rest of the ruleset says.
+              libvirt: The rules of libvirt's pf backend. They isolate nothing if the main ruleset ends in C(pass all).
+  state:
+    description: Whether the listed networks are to be there.
+    type: str
+    choices:
+      present: The listed networks are set up, changed or repaired.
+      absent: The listed networks are removed.
+    default: present
+  prune:
+    description: Whether networks of the collection that are not listed are removed from the host. Only with O(state=present).
+    type: bool
+    default: false
+  anchor_root:
+    description:
+      - The anchor below which each network has its own.
+      - Rules in the anchor itself, rather than in one below it, are refused, since loading networks would take them away.
+    type: str
+    default: libvirt
+  force:
+    description: Whether a network is removed though interfaces are members of its bridge. They are released, not destroyed.
+    type: bool
+    default: false
+requirements:
+  - netaddr (on the controller)
+  - Python 3.9 or later on the host
+seealso:
+  - plugin: bsdvirt.pfnet.from_libvirt_xml
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Two isolated networks, and no others
+  bsdvirt.pfnet.networks:
+    prune: true
+    networks:
+      - name: default
+        bridge: {name: virbr0}
+        mac: "52:54:00:db:0e:e5"
+        forward: {mode: nat}
+        ips:
+          - address: 192.168.122.1/24
+            dhcp: {ranges: [{start: 192.168.122.2, end: 192.168.122.254}]}
+      - name: lab
+        bridge: {name: virbr1}
+        forward: {mode: nat, dev: em1, nat: {port: {start: 40000, end: 49999}}}
+        ips:
+          - address: 10.0.100.1/24
+
+- name: The network that another host's libvirt has
+  bsdvirt.pfnet.networks:
+    networks: "{{ lookup('ansible.builtin.file', 'default.xml') | bsdvirt.pfnet.from_libvirt_xml }}"
+
+- name: One network less
+  bsdvirt.pfnet.networks:
+    networks:
+      - name: lab
+    state: absent
+"""
+
+RETURN = r"""
+networks:
+  description: What happened to each network, or would happen in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The network's name.
+      type: str
+    action:
+      description:
+        - V(created), V(updated) to a changed definition or to rules that come out differently, V(repaired) to what it was before something
+          else changed it, V(removed), or V(unchanged).
+      type: str
+    reasons:
+      description: Why, in words; what had drifted begins with C(drift).
+      type: list
+      elements: str
+  sample:
+    - name: default
+      action: repaired
+      reasons:
+        - "drift: the filter rules of the anchor libvirt/default are gone"
+    - name: natnet
+      action: unchanged
+      reasons: []
+steps:
+  description: What was done, or would be done in check mode, in this order.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - load the anchors libvirt/default
+    - record in /var/db/pfnet/loaded.json what was loaded
+problems:
+  description: What is wrong with the definitions, or what on the host is in their way.
+  returned: when definitions are refused
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The place in the input.
+      type: str
+    found:
+      description: What is there.
+      type: str
+    allowed:
+      description: What could be there.
+      type: str
+  sample:
+    - path: networks[1].ips[0].address
+      found: subnet 192.168.122.0/24
+      allowed: a subnet apart from 192.168.122.0/24 of networks[0].ips[0].address
+"""
+
+import contextlib
+import platform
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import pf
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.arguments import NETWORKS
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError, Host
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Unreadable, observe
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, plan
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=NETWORKS, supports_check_mode=True)
+    if platform.system() != "FreeBSD":
+        module.fail_json(msg=f"This module is for FreeBSD; this host runs {platform.system()}.")
+    if module.params["_documents"] is None:
+        module.fail_json(msg="This module runs through its action plugin, which checks and renders the definitions: call it as a task named bsdvirt.pfnet.networks.")
+    host = Host(module)
+    try:
+        # Looking needs no lock, and check mode leaves no file behind, not even an empty one.
+        with contextlib.nullcontext() if module.check_mode else host.locked():
+            result = run(module, host)
+    except pf.NotLoaded as error:
+        module.fail_json(msg=f"pf cannot be reached ({error}). If it is not loaded: run `kldload pf`, and `sysrc pf_enable=YES` for the next boot.")
+    except (pf.RootInUse, Unreadable, CommandError, StepFailed) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+def run(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
+    """Make the host what the parameters say, or in check mode find out what that would take; gives the result."""
+    params = module.params
+    absent = params["state"] == "absent"
+    wanted = Wanted(
+        documents=tuple(params["_documents"]),
+        anchor_root=params["anchor_root"],
+        absent=tuple(network["name"] for network in params["networks"]) if absent else (),
+        prune=params["prune"],
+        force=params["force"],
+    )
+    made = plan(wanted, observe(host, wanted.documents, wanted.anchor_root))
+    if made.problems:
+        lines = "\n".join("- {path}: found {found}; allowed: {allowed}".format(**problem) for problem in made.problems)
+        module.fail_json(msg=f"The definition does not fit this host, which has not been changed:\n{lines}", problems=made.problems)
+    check(host, made)
+    if not module.check_mode:
+        apply(host, made)
+    for warning in made.warnings:
+        module.warn(warning)
+    result: dict[str, t.Any] = {"changed": bool(made.steps), "networks": made.outcomes, "steps": [step.what for step in made.steps]}
+    if module._diff:
+        result["diff"] = made.diffs
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a user's nested mappings: every problem with its path, all of them at once, unknown keys with the nearest known one."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import difflib
+import re
+import typing as t
+
+T = t.TypeVar("T")
+
+
+class Refused(ValueError):
+    """A value that cannot be taken; the text says which values can."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the input: where, what was found there, and what is allowed there instead."""
+
+    path: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: found {self.found}; allowed: {self.allowed}"
+
+
+class SpecError(ValueError):
+    """Everything that is wrong with an input; `problems` is never empty."""
+
+    def __init__(self, problems: c.Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Problems:
+    """Collects problems while reading goes on."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def add(self, path: str, found: object, allowed: str) -> None:
+        self._found.append(Problem(path, found if isinstance(found, Phrase) else _shown(found), allowed))
+
+    def raise_if_any(self) -> None:
+        """Raise SpecError with what was added, in the order of the input's networks."""
+        if self._found:
+            raise SpecError(sorted(self._found, key=lambda problem: [int(part) for part in re.findall(r"\[(\d+)]", problem.path)[:1]]))
+
+
+class Phrase(str):
+    """Words for `found` that are not a value of the user's, and so are not quoted."""
+
+
+NOTHING = Phrase("nothing")
+
+
+def _shown(value: object) -> str:
+    text = repr(str(value)) if isinstance(value, str) else repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+class Section:
+    """One mapping of the input at `path`. Hands out its values; `close` complains of the keys that nobody asked for."""
+
+    def __init__(self, value: object, path: str, problems: Problems, *, readable: bool = True) -> None:
+        self.path = path
+        self.problems = problems
+        # What cannot be read is complained of once, not again for each key that it lacks.
+        self.readable = readable and (value is None or isinstance(value, c.Mapping))
+        self._asked: set[str] = set()
+        self._values: c.Mapping[object, object] = value if isinstance(value, c.Mapping) else {}
+        if readable and not self.readable:
+            problems.add(path, value, "a mapping of keys to values")
+
+    def at(self, key: str) -> str:
+        return f"{self.path}.{key}"
+
+    def has(self, key: str) -> bool:
+        return self._values.get(key) is not None
+
+    def value(self, key: str, read: c.Callable[[object], T], *, default: T | None = None, required: str = "") -> T | None:
+        """The value of `key` as `read` makes it: `default` if missing, None if refused. `required` says what is missing."""
+        self._asked.add(key)
+        raw = self._values.get(key)
+        if raw is None:
+            if required and self.readable:
+                self.problems.add(self.at(key), NOTHING, required)
+            return default
+        try:
+            return read(raw)
+        except Refused as refusal:
+            self.problems.add(self.at(key), raw, str(refusal))
+            return None
+
+    def section(self, key: str) -> Section:
+        """The mapping below `key`; an empty one if the key is missing."""
+        self._asked.add(key)
+        return Section(self._values.get(key), self.at(key), self.problems, readable=self.readable)
+
+    def sections(self, key: str) -> list[Section] | None:
+        """The mappings of the list below `key`; empty if the key is missing, None if no list is there."""
+        self._asked.add(key)
+        return sections(self._values.get(key), self.at(key), self.problems)
+
+    def close(self) -> None:
+        for key in self._values:
+            if key not in self._asked:
+                near = difflib.get_close_matches(str(key), self._asked, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                self.problems.add(self.at(str(key)), Phrase("an unknown key"), f"{', '.join(sorted(self._asked))}{hint}")
+
+
+def sections(value: object, path: str, problems: Problems) -> list[Section] | None:
+    """A list of mappings at `path`, each as a section with its index in the path; None, and a problem, if it is no list."""
+    if value is None:
+        return []
+    if not isinstance(value, c.Sequence) or isinstance(value, (str, bytes)):
+        problems.add(path, value, "a list of mappings")
+        return None
+    return [Section({} if item is None else item, f"{path}[{index}]", problems) for index, item in enumerate(value)]
+
+
+def text(value: object) -> str:
+    """Reads a non-empty string."""
+    if not isinstance(value, str) or not value:
+        raise Refused("a string that is not empty")
+    return str(value)
+
+
+def boolean(value: object) -> bool:
+    """Reads a boolean as YAML or a Jinja2 template gives it."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "yes", "false", "no"):
+        return value.lower() in ("true", "yes")
+    raise Refused("true or false")
+
+
+def integer(low: int, high: int) -> c.Callable[[object], int]:
+    """A reader of whole numbers from `low` to `high`; digits in a string count, since templates make strings."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, bool) and isinstance(value, (int, str)):
+            try:
+                number = int(value)
+            except ValueError:
+                number = low - 1
+            if low <= number <= high:
+                return number
+        raise Refused(f"a whole number from {low} to {high}")
+
+    return read
+
+
+def choice(*choices: str) -> c.Callable[[object], str]:
+    """A reader of one word out of `choices`."""
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and value in choices:
+            return str(value)
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        raise Refused(" or ".join(choices) + (f" (did you mean {near[0]}?)" if near else ""))
+
+    return read
