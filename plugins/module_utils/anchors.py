@@ -76,11 +76,11 @@ def drift(path: str, found: Anchor, last: dict[str, t.Any], made: Plan) -> list[
     reasons = []
     for kind, now, then in (("filter", found.rules, last["rules"]), ("nat", found.nat, last["nat"])):
         if list(now) != then:
-            reasons.append(f"drift: the {kind} rules of the anchor {path} {'differ' if now else 'are gone'}")
+            reasons.append(f"the {kind} rules of the anchor {path} {'differ' if now else 'are gone'}")
     for table, then in last["tables"].items():
         addresses = found.tables.get(table)
         if (None if addresses is None else list(addresses)) != then:
-            reasons.append(f"drift: the table <{table}> of the anchor {path} {'is gone' if addresses is None else 'differs'}")
+            reasons.append(f"the table <{table}> of the anchor {path} {'is gone' if addresses is None else 'differs'}")
     if reasons:
         made.diff(f"anchor {path} in the kernel", _printed(found.nat, found.rules, found.tables), _printed(last["nat"], last["rules"], last["tables"]))
     return reasons

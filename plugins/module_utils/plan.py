@@ -90,36 +90,40 @@ def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Obse
     definition = json.dumps({"format": layout.FORMAT, "anchor_root": root, "network": document["definition"]}, indent=2, sort_keys=True) + "\n"
     installed = observed.files.get(layout.anchor_file(name))
 
-    changes = []
-    if old and old.text != definition:
+    changes, drifted = [], []
+    moves = old is not None and old.anchor_root != root
+    if old and old.network != document["definition"]:
         changes.append("its definition changes")
-    if last and last["sha256"] != digest(text):
+    if moves:
+        changes.append(f"its anchor moves from {old.anchor_root}/{name} to {path}")
+    elif last is None:
+        changes.append(f"nothing is known of a last load of the anchor {path}")
+    elif last["sha256"] != digest(text):
         changes.append("its rules change")
-    if old and old.anchor_root != root:
-        loads.remove(old.anchor_root, name)
 
-    repairs = []
-    if last and last["sha256"] == digest(text):
-        repairs += drift(path, observed.anchors[path], last, made)
-        reload = bool(repairs)
-        if installed != text:
-            repairs.append(f"drift: {layout.anchor_file(name)} {'is missing' if installed is None else 'was altered'}")
-    else:
-        reload = True
-        if last is None:
-            repairs.append(f"nothing is known of a last load of the anchor {path}")
-    if reload:
+    same = last is not None and last["sha256"] == digest(text)
+    if same:
+        drifted += drift(path, observed.anchors[path], last, made)
+    if drifted or not same:
         loads.add(root, name, text, document["tables"])
+    elif installed != text:
+        drifted.append(f"{layout.anchor_file(name)} {'is missing' if installed is None else 'was altered'}")
+    if old and not changes and old.text != definition:
+        drifted.append(f"{layout.definition_path(name)} was altered")
+    if moves:
+        loads.remove(old.anchor_root, name)
     if old is None and last is None and (observed.anchors[path].rules or observed.anchors[path].nat):
         made.warnings.append(f"The anchor {path} held rules that no run of bsdvirt.pfnet loaded; they are replaced.")
-    repairs += bridges.plan_bridge(document, at, observed, made)
+    drifted += bridges.plan_bridge(document, at, observed, made)
     made.diff(layout.anchor_file(name), installed or "", text)
     made.file(layout.anchor_file(name), text, installed, layout.CONFIGURATION)
     made.file(layout.definition_path(name), definition, old.text if old else None, layout.CONFIGURATION)
 
     if old is None:
         return {"name": name, "action": "created", "reasons": ["the host has no such network yet"]}
-    return {"name": name, "action": "updated" if changes else "repaired" if repairs else "unchanged", "reasons": changes + repairs}
+    if changes:
+        return {"name": name, "action": "updated", "reasons": changes + drifted}
+    return {"name": name, "action": "repaired" if drifted else "unchanged", "reasons": [f"drift: {reason}" for reason in drifted]}
 
 
 def _warn(wanted: Wanted, observed: Observed, made: Plan) -> None:

@@ -1,0 +1,332 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as a function: what a host has and what is wanted in, steps and reasons out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+import pytest
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import anchor_text, digest
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import derived_mac
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, plan
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, LoadAnchors, Plan, RecordLoaded, Run, WriteFile
+
+HOOKS = frozenset({("anchor", "libvirt/*"), ("nat-anchor", "libvirt/*")})
+PF = pf.Pf(True, pf.Ruleset({"": ()}, HOOKS), pf.Ruleset({"": ()}, HOOKS))
+NO_ANCHOR = pf.Anchor((), (), {"natdst": None})
+LOADED = pf.Anchor(("block drop quick on virbr0 all",), ("nat pass on re0",), {"natdst": ("0.0.0.0/0",)})
+RE0 = Interface("re0", True, "58:9c:fc:00:00:01", ("203.0.113.10/24",), (), (), None)
+
+
+def document(name: str = "default", bridge: str = "virbr0", address: str = "192.168.122.1/24", **changes: t.Any) -> dict[str, t.Any]:
+    definition = {"name": name, "bridge": {"name": bridge}, "ips": [{"address": address}]}
+    return {
+        "name": name,
+        "definition": definition,
+        "bridge": {"name": bridge, "mac": "52:54:00:db:0e:e5", "addresses": [address], "fwddelay": None},
+        "egress": {"dev": None},
+        "anchor": f"block quick on $bridge # {name}\n",
+        "tables": ["natdst"],
+        **changes,
+    }
+
+
+def empty_host(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
+    found = Observed(
+        host_id="4c4c4544",
+        interfaces={"re0": RE0},
+        default_route="re0",
+        forwarding=True,
+        pf=PF,
+        anchors={f"libvirt/{each['name']}": NO_ANCHOR for each in documents},
+        definitions={},
+        loaded={},
+        files={},
+    )
+    return dataclasses.replace(found, **changes)
+
+
+def bridge_of(each: dict[str, t.Any], **changes: t.Any) -> Interface:
+    want = each["bridge"]
+    return dataclasses.replace(Interface(want["name"], True, want["mac"], tuple(want["addresses"]), ("bridge", "pfnet"), (), 15), **changes)
+
+
+def host_with(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
+    """A host as a run with these documents leaves it."""
+    texts = {each["name"]: anchor_text(each, "re0") for each in documents}
+    entry = {"rules": list(LOADED.rules), "nat": list(LOADED.nat), "tables": {"natdst": ["0.0.0.0/0"]}}
+    definitions = {}
+    for each in documents:
+        text = json.dumps({"format": layout.FORMAT, "anchor_root": "libvirt", "network": each["definition"]}, indent=2, sort_keys=True) + "\n"
+        definitions[each["name"]] = Definition("libvirt", each["definition"], text)
+    return empty_host(
+        *documents,
+        **{
+            "interfaces": {"re0": RE0, **{each["bridge"]["name"]: bridge_of(each) for each in documents}},
+            "anchors": {f"libvirt/{each['name']}": LOADED for each in documents},
+            "definitions": definitions,
+            "loaded": {f"libvirt/{name}": {"sha256": digest(text), **entry} for name, text in texts.items()},
+            "files": {layout.LOADED: "{}\n", **{layout.anchor_file(name): text for name, text in texts.items()}},
+            **changes,
+        },
+    )
+
+
+def make(*documents: dict[str, t.Any], observed: Observed, **options: t.Any) -> Plan:
+    return plan(Wanted(documents, "libvirt", **options), observed)
+
+
+def commands(made: Plan) -> list[str]:
+    """The steps in short, in order."""
+    shown = []
+    for step in made.steps:
+        action = step.do
+        if isinstance(action, Run):
+            shown.append(" ".join(action.argv))
+        elif isinstance(action, CreateBridge):
+            shown.append(f"create {action.name}")
+        elif isinstance(action, WriteFile):
+            shown.append(f"{'write' if action.text is not None else 'remove'} {action.path}")
+        elif isinstance(action, LoadAnchors):
+            shown.append("load " + ", ".join(f"{action.root}/{name}{'' if text is not None else ' (empty)'}" for name, text in action.texts.items()))
+        else:
+            shown.append("record " + ", ".join(action.anchors))
+    return shown
+
+
+def outcome(made: Plan, name: str = "default") -> tuple[str, list[str]]:
+    (found,) = (entry for entry in made.outcomes if entry["name"] == name)
+    return found["action"], found["reasons"]
+
+
+def test_a_new_network_has_its_rules_before_its_bridge() -> None:
+    made = make(document(), observed=empty_host(document()))
+    assert commands(made) == [
+        "load libvirt/default",
+        "create virbr0",
+        "ifconfig virbr0 ether 52:54:00:db:0e:e5",
+        "ifconfig virbr0 group pfnet",
+        "ifconfig virbr0 inet 192.168.122.1/24 alias",
+        "ifconfig virbr0 up",
+        "write /usr/local/etc/pfnet/anchors/default.conf",
+        "write /usr/local/etc/pfnet/networks/default.json",
+        "record libvirt/default",
+    ]
+    assert outcome(made) == ("created", ["the host has no such network yet"])
+    assert not made.warnings
+
+
+def test_the_second_run_plans_nothing() -> None:
+    documents = document(), document("natnet", "virbr1", "10.0.100.1/24")
+    made = make(*documents, observed=host_with(*documents))
+    assert (made.steps, made.diffs, made.warnings) == ([], [], [])
+    assert outcome(made) == outcome(made, "natnet") == ("unchanged", [])
+
+
+def test_many_networks_load_in_one_transaction() -> None:
+    documents = [document(f"net{number}", f"virbr{number}", f"10.0.{number}.1/24") for number in range(50)]
+    made = make(*documents, observed=empty_host(*documents))
+    assert [len(step.do.texts) for step in made.steps if isinstance(step.do, LoadAnchors)] == [50]
+
+
+@pytest.mark.parametrize(
+    ("anchor", "reasons"),
+    [
+        (NO_ANCHOR, ["the filter rules of the anchor libvirt/default are gone", "the nat rules of the anchor libvirt/default are gone", "the table <natdst> of the anchor libvirt/default is gone"]),
+        (dataclasses.replace(LOADED, rules=("pass all",)), ["the filter rules of the anchor libvirt/default differ"]),
+        (dataclasses.replace(LOADED, nat=()), ["the nat rules of the anchor libvirt/default are gone"]),
+        (dataclasses.replace(LOADED, tables={"natdst": ()}), ["the table <natdst> of the anchor libvirt/default differs"]),
+    ],
+)
+def test_a_drifted_anchor_is_named_and_it_alone_is_loaded(anchor: pf.Anchor, reasons: list[str]) -> None:
+    documents = document(), document("natnet", "virbr1", "10.0.100.1/24")
+    made = make(*documents, observed=host_with(*documents, anchors={"libvirt/default": anchor, "libvirt/natnet": LOADED}))
+    assert commands(made) == ["load libvirt/default", "record libvirt/default"]
+    assert outcome(made) == ("repaired", [f"drift: {reason}" for reason in reasons])
+    assert outcome(made, "natnet") == ("unchanged", [])
+    assert [diff["before_header"] for diff in made.diffs] == ["anchor libvirt/default in the kernel"]
+    (record,) = (step.do for step in made.steps if isinstance(step.do, RecordLoaded))
+    assert list(record.keep) == ["libvirt/natnet"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "command", "reason"),
+    [
+        ({"ether": "58:9c:fc:10:22:49"}, "ifconfig virbr0 ether 52:54:00:db:0e:e5", "bridge virbr0 has the MAC address 58:9c:fc:10:22:49 instead of 52:54:00:db:0e:e5"),
+        ({"addresses": ()}, "ifconfig virbr0 inet 192.168.122.1/24 alias", "bridge virbr0 lacks 192.168.122.1/24"),
+        ({"up": False}, "ifconfig virbr0 up", "bridge virbr0 is down"),
+        ({"groups": ("bridge",)}, "ifconfig virbr0 group pfnet", "bridge virbr0 is not in the interface group pfnet"),
+    ],
+)
+def test_a_drifted_bridge_is_repaired(changes: dict[str, t.Any], command: str, reason: str) -> None:
+    made = make(document(), observed=host_with(document(), interfaces={"re0": RE0, "virbr0": bridge_of(document(), **changes)}))
+    assert commands(made) == [command]
+    assert outcome(made) == ("repaired", [f"drift: {reason}"])
+
+
+def test_a_bridge_that_is_gone_is_made_again() -> None:
+    made = make(document(), observed=host_with(document(), interfaces={"re0": RE0}))
+    assert commands(made)[0] == "create virbr0"
+    assert outcome(made) == ("repaired", ["drift: bridge virbr0 is missing"])
+
+
+def test_members_and_other_addresses_are_left_alone() -> None:
+    bridge = bridge_of(document(), members=("tap0",), addresses=("192.168.122.1/24", "10.9.9.9/24"))
+    made = make(document(), observed=host_with(document(), interfaces={"re0": RE0, "virbr0": bridge}))
+    assert commands(made) == []
+    assert made.warnings == ["The bridge virbr0 has the address 10.9.9.9/24, which its definition does not name; it is left alone."]
+
+
+def test_an_altered_file_is_written_again_without_a_load() -> None:
+    files = {layout.LOADED: "{}\n", layout.anchor_file("default"): "pass all\n"}
+    made = make(document(), observed=host_with(document(), files=files))
+    assert commands(made) == ["write /usr/local/etc/pfnet/anchors/default.conf"]
+    assert outcome(made) == ("repaired", ["drift: /usr/local/etc/pfnet/anchors/default.conf was altered"])
+
+
+def test_a_changed_subnet_takes_the_old_address_away_first() -> None:
+    made = make(document(address="192.168.123.1/24", anchor="pass quick on $bridge\n"), observed=host_with(document()))
+    assert commands(made) == [
+        "load libvirt/default",
+        "ifconfig virbr0 inet 192.168.122.1 -alias",
+        "ifconfig virbr0 inet 192.168.123.1/24 alias",
+        "write /usr/local/etc/pfnet/anchors/default.conf",
+        "write /usr/local/etc/pfnet/networks/default.json",
+        "record libvirt/default",
+    ]
+    assert outcome(made)[0] == "updated"
+
+
+def test_another_default_route_changes_the_rules() -> None:
+    made = make(document(), observed=host_with(document(), interfaces={"re0": RE0, "em0": RE0, "virbr0": bridge_of(document())}, default_route="em0"))
+    assert commands(made) == ["load libvirt/default", "write /usr/local/etc/pfnet/anchors/default.conf", "record libvirt/default"]
+    assert outcome(made) == ("updated", ["its rules change"])
+
+
+def test_a_renamed_bridge_keeps_its_members() -> None:
+    renamed = document(bridge="virbr9")
+    bridge = bridge_of(document(), members=("tap0",))
+    made = make(renamed, observed=host_with(document(), interfaces={"re0": RE0, "virbr0": bridge}))
+    assert "ifconfig virbr0 name virbr9" in commands(made)
+    assert not [command for command in commands(made) if "create" in command or "destroy" in command]
+
+
+def test_removal_takes_the_bridge_down_before_its_rules() -> None:
+    documents = document(), document("natnet", "virbr1", "10.0.100.1/24")
+    made = make(absent=("natnet",), observed=host_with(*documents))
+    assert commands(made) == [
+        "ifconfig virbr1 down",
+        "load libvirt/natnet (empty)",
+        "remove /usr/local/etc/pfnet/anchors/natnet.conf",
+        "remove /usr/local/etc/pfnet/networks/natnet.json",
+        "record ",
+        "ifconfig virbr1 destroy",
+    ]
+    assert made.outcomes == [{"name": "natnet", "action": "removed", "reasons": ["it is to be absent"]}]
+
+
+def test_removal_of_what_is_not_there() -> None:
+    made = make(absent=("natnet",), observed=host_with(document()))
+    assert made.steps == []
+    assert outcome(made, "natnet") == ("unchanged", ["the host has no such network"])
+
+
+def test_prune_removes_what_is_not_listed() -> None:
+    documents = document(), document("natnet", "virbr1", "10.0.100.1/24")
+    made = make(documents[0], observed=host_with(*documents), prune=True)
+    assert outcome(made) == ("unchanged", [])
+    assert outcome(made, "natnet") == ("removed", ["it is not listed"])
+    assert make(documents[0], observed=host_with(*documents)).steps == []
+
+
+def test_a_bridge_with_guests_is_removed_only_by_force() -> None:
+    observed = host_with(document(), interfaces={"re0": RE0, "virbr0": bridge_of(document(), members=("tap0", "tap1"))})
+    assert make(absent=("default",), observed=observed).problems == [
+        {
+            "path": "networks[0].name",
+            "found": "network default, to whose bridge virbr0 tap0, tap1 is attached",
+            "allowed": "networks without members on their bridges, or force: true",
+        }
+    ]
+    made = make(absent=("default",), observed=observed, force=True)
+    assert not made.problems
+    assert commands(made)[-1] == "ifconfig virbr0 destroy"
+
+
+def test_a_network_under_another_name_takes_over_the_bridge() -> None:
+    renamed = document("lan")
+    made = make(renamed, observed=host_with(document(), anchors={"libvirt/lan": NO_ANCHOR}), prune=True)
+    assert not [command for command in commands(made) if command.startswith(("create", "ifconfig"))]
+    assert {entry["name"]: entry["action"] for entry in made.outcomes} == {"lan": "created", "default": "removed"}
+
+
+def test_another_anchor_root_empties_the_old_anchor() -> None:
+    observed = dataclasses.replace(host_with(document()), anchors={"virt/default": NO_ANCHOR})
+    made = plan(Wanted((document(),), "virt"), observed)
+    assert commands(made)[:2] == ["load virt/default", "load libvirt/default (empty)"]
+    assert outcome(made) == ("updated", ["its anchor moves from libvirt/default to virt/default"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changes", "problem"),
+    [
+        (document(), {"default_route": None}, ("networks[0].forward.dev", "nothing, and no IPv4 default route on the host")),
+        (document(egress={"dev": "em7"}), {}, ("networks[0].forward.dev", "'em7'")),
+        (document(bridge="re0"), {}, ("networks[0].bridge.name", "'re0', which the host has and which is no bridge of this collection")),
+        (document(bridge="virbr7"), {"interfaces": {"re0": RE0, "virbr7": bridge_of(document(bridge="virbr7"), groups=("bridge",))}}, ("networks[0].bridge.name", "'virbr7', which")),
+    ],
+)
+def test_refused_by_the_host(wanted: dict[str, t.Any], changes: dict[str, t.Any], problem: tuple[str, str]) -> None:
+    (found,) = make(wanted, observed=empty_host(wanted, **changes)).problems
+    assert found["path"] == problem[0]
+    assert found["found"].startswith(problem[1])
+
+
+def test_networks_that_stay_unlisted_keep_their_bridge_and_subnet() -> None:
+    new = document("new", "virbr0", "192.168.0.1/16")
+    observed = dataclasses.replace(host_with(document()), anchors={"libvirt/new": NO_ANCHOR})
+    assert {problem["path"]: problem["found"] for problem in make(new, observed=observed).problems} == {
+        "networks[0].bridge.name": "'virbr0', the bridge of the host's network default",
+        "networks[0].ips[0].address": "subnet 192.168.0.0/16",
+    }
+    assert not make(new, observed=observed, prune=True).problems
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pf": dataclasses.replace(PF, enabled=False)}, ["`pfctl -e`", "pf_enable=YES"]),
+        ({"forwarding": False}, ["sysctl net.inet.ip.forwarding=1", "gateway_enable=YES"]),
+        ({"pf": dataclasses.replace(PF, filter=pf.Ruleset({"": ()}, frozenset()))}, ['`anchor "libvirt/*"`', "service pf reload"]),
+        ({"pf": dataclasses.replace(PF, translation=pf.Ruleset({"": ()}, frozenset()))}, ['`nat-anchor "libvirt/*"`', "service pf reload"]),
+        ({"anchors": {"libvirt/default": LOADED}}, ["held rules that no run of bsdvirt.pfnet loaded"]),
+    ],
+)
+def test_warnings_name_the_remedy(changes: dict[str, t.Any], words: list[str]) -> None:
+    made = make(document(), observed=empty_host(document(), **changes))
+    (warning,) = made.warnings
+    assert [word for word in words if word not in warning] == []
+    assert not made.problems
+
+
+def test_a_derived_mac_address_is_stable_and_of_one_host() -> None:
+    assert derived_mac("a", "default") == derived_mac("a", "default")
+    assert len({derived_mac(host, name) for host in "ab" for name in ("default", "natnet")}) == 4
+    unnamed = document()
+    unnamed["bridge"]["mac"] = None
+    made = make(unnamed, observed=empty_host(unnamed))
+    assert f"ifconfig virbr0 ether {derived_mac('4c4c4544', 'default')}" in commands(made)
+
+
+def test_every_change_can_be_taken_back() -> None:
+    changed = document(bridge="virbr9", address="10.1.1.1/24", anchor="pass\n")
+    observed = host_with(document(), interfaces={"re0": RE0, "virbr0": bridge_of(document(), up=False, ether="58:9c:fc:10:22:49")})
+    made = make(changed, observed=observed)
+    assert [step.what for step in made.steps if not step.undo] == []
