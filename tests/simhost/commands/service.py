@@ -1,0 +1,58 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""service(8)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..program import NotSimulated, Usage, options
+from ..rc import SCRIPTS, config
+from ..state import Host
+
+USAGE = """
+Usage:
+service [-j <jail name or id>] -e
+service [-j <jail name or id>] [-q] -R
+service [-j <jail name or id>] [-v] -l
+service [-j <jail name or id>] [-v] -r
+service [-j <jail name or id>] [-dqv] [-E var=value] <rc.d script> start|stop|etc.
+service -h
+"""
+# A script of rc.d takes this long before it does anything: it reads rc.subr and all configuration first.
+START_MS = 600
+
+
+def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
+    from ..execute import wait
+
+    found, words = options(argv, "dE:ehj:lqrRv", USAGE)
+    letters = {letter for letter, _value in found}
+    if refused := letters - set("elv"):
+        raise NotSimulated(f"-{min(refused)}")
+    variables = config.load(host)
+    if "e" in letters:
+        for script in SCRIPTS.values():
+            if script.rcvar and config.is_yes(variables, script.rcvar):
+                print(f"/etc/rc.d/{script.name}")
+        return 0
+    if "l" in letters:
+        raise NotSimulated("-l")
+    if not words:
+        raise Usage(USAGE)
+    name, *arguments = words
+    wait(host, START_MS)
+    if name in SCRIPTS:
+        if "v" in letters:
+            print(f"{name} is located in /etc/rc.d")
+        action = arguments.pop(0) if arguments else ""
+        return SCRIPTS[name].run(host, action, arguments)
+    for folder in variables.get("local_startup", "").split():
+        script_file = host.path(f"{folder}/{name}")
+        if script_file.is_file() and script_file.stat().st_mode & 0o111:
+            raise NotSimulated(f"the rc script {folder}/{name}")
+    print(f"{name} does not exist in /etc/rc.d or the local startup")
+    print(f"directories ({variables.get('local_startup', '')}), or is not executable")
+    return 1

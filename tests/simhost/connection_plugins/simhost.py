@@ -1,0 +1,97 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: simhost
+short_description: Run tasks on a simulated FreeBSD host of this machine
+description:
+  - Runs commands as P(ansible.builtin.local#connection) does, but in the private root directory of a simulated host that C(python -m simhost create) has made.
+  - Files are put onto the host and fetched from it.
+options:
+  root:
+    description: The folder of the simulated host.
+    type: path
+    required: true
+    vars:
+      - name: simhost_root
+  visible:
+    description:
+      - Files and folders of this machine that the host must see at the same place.
+      - The checkout and the Python interpreters are always among them.
+    type: list
+    elements: path
+    default: []
+    vars:
+      - name: simhost_visible
+  python:
+    description: The Python interpreter for modules; its installation is made visible.
+    type: str
+    vars:
+      - name: ansible_python_interpreter
+extends_documentation_fragment:
+  - connection_pipelining
+"""
+
+import os
+import shlex
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
+from ansible.plugins.connection.local import Connection as LocalConnection
+
+TESTS = Path(__file__).resolve().parents[2]
+
+
+class Connection(LocalConnection):
+    """A connection to a simulated host, where everybody is root."""
+
+    transport = "simhost"
+    has_pipelining = True
+
+    def _connect(self) -> Connection:
+        super()._connect()
+        self._play_context.remote_user = "root"
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """Run a shell command on the host."""
+        return t.cast("tuple[int, bytes, bytes]", super().exec_command(self._on_host(["/bin/sh", "-c", cmd]), in_data=in_data, sudoable=sudoable))
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """Copy a file of this machine to the host."""
+        if not os.path.exists(in_path):
+            raise AnsibleFileNotFound(f"file or module does not exist: {in_path}")
+        with open(in_path, "rb") as source:
+            self._transfer(f"cat > {shlex.quote(out_path)}", source.read())
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        """Copy a file of the host to this machine."""
+        content = self._transfer(f"cat {shlex.quote(in_path)}", None)
+        with open(out_path, "wb") as target:
+            target.write(content)
+
+    def _transfer(self, cmd: str, content: bytes | None) -> bytes:
+        code, stdout, stderr = self.exec_command(cmd, in_data=content, sudoable=False)
+        if code != 0:
+            raise AnsibleError(f"cannot transfer a file: {stderr.decode(errors='replace').strip()}")
+        return stdout
+
+    def _on_host(self, words: list[str]) -> str:
+        root = t.cast(str, self.get_option("root"))
+        if not os.path.exists(os.path.join(root, "state.json")):
+            raise AnsibleConnectionFailure(f"{root} is no simulated host; make one with: PYTHONPATH={TESTS} python -m simhost create {root} --host fresh")
+        visible = [*t.cast("list[str]", self.get_option("visible")), *_installation(t.cast("str | None", self.get_option("python")))]
+        arguments = [word for path in visible for word in ("--visible", path)]
+        return shlex.join(["/usr/bin/env", f"PYTHONPATH={TESTS}", sys.executable, "-s", "-m", "simhost", "run", *arguments, root, "--", *words])
+
+
+def _installation(python: str | None) -> list[str]:
+    """The folders that a Python interpreter needs: its virtual environment, and the installation behind that."""
+    if not python or not os.path.isabs(python) or not os.path.exists(python):
+        return []
+    return [str(Path(python).parents[1]), str(Path(os.path.realpath(python)).parents[1])]

@@ -1,0 +1,122 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make a simulated host from its description in ``hosts/NAME.json``, and boot it.
+
+A description has ``files`` (path: list of lines), ``interfaces`` (``{name, ether}``), ``dhcp`` (what the network gives an interface
+that asks, as address/prefix), ``neighbours`` (``{address, ether, interface, expires}``), ``sysctl`` and ``modules`` (what the boot loader sets and loads).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import uuid
+from pathlib import Path
+
+from . import rc, state
+from .kernel import interfaces, modules, sysctl
+from .namespace import COMMAND_DIRECTORIES
+from .state import OWN_DIRECTORIES
+
+HERE = Path(__file__).parent.resolve()
+# Every command of the host with its place on FreeBSD. Those without a module in simhost.commands are refused by name.
+COMMANDS = {
+    **dict.fromkeys(("ifconfig", "kldload", "kldstat", "kldunload", "pfctl", "ping", "reboot", "route", "shutdown", "sysctl"), "/sbin"),
+    **dict.fromkeys(("arp", "bhyve", "daemon", "jail", "jexec", "jls", "pkg", "service", "sysrc", "tcpdump"), "/usr/sbin"),
+    **dict.fromkeys(("freebsd-version", "ls"), "/bin"),
+    **dict.fromkeys(("at", "id", "lockf", "nc", "netstat", "sockstat", "uname", "which"), "/usr/bin"),
+    "dnsmasq": "/usr/local/sbin",
+}
+LINUX_FILES = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime", "mime.types", "ssl", "ca-certificates")
+
+
+def names() -> list[str]:
+    """The hosts that there are descriptions of."""
+    return sorted(path.stem for path in (HERE / "hosts").glob("*.json"))
+
+
+def create(directory: Path, name: str) -> None:
+    """Make the host in an empty or new folder, and boot it."""
+    description = json.loads((HERE / "hosts" / f"{name}.json").read_text(encoding="utf-8"))
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    _make_files(directory, description)
+    _make_commands(directory)
+    (directory / "mnt").mkdir()
+    kernel = _kernel(description)
+    (directory / "state.json").write_text(json.dumps(kernel, indent=1) + "\n", encoding="utf-8")
+    with state.opened(directory) as host:
+        rc.boot(host)
+    (directory / "root/etc/hostname").write_text(kernel_hostname(directory) + "\n", encoding="utf-8")
+
+
+def kernel_hostname(directory: Path) -> str:
+    """The name that the host has given itself at boot."""
+    return str(json.loads((directory / "state.json").read_text(encoding="utf-8"))["sysctl"]["kern.hostname"])
+
+
+def _make_files(directory: Path, description: dict[str, dict[str, list[str]]]) -> None:
+    root = directory / "root"
+    for own in OWN_DIRECTORIES:
+        (root / own.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    for folder in ("var/cache", "var/db", "var/log", "var/mail", "var/run", "var/spool", "var/tmp"):
+        (root / folder).mkdir(exist_ok=True)
+    for folder in ("tmp", "var/tmp"):
+        (root / folder).chmod(0o1777)
+    (root / "root").chmod(0o700)
+    shutil.copytree(HERE / "files", root, dirs_exist_ok=True)
+    for path in LINUX_FILES:  # what the dynamic linker and the C library of Linux's programs read
+        source = Path("/etc", path)
+        if source.is_dir():
+            shutil.copytree(source, root / "etc" / path, symlinks=True, ignore_dangling_symlinks=True, ignore=_unreadable)
+        elif source.exists() and os.access(source, os.R_OK):
+            shutil.copyfile(source, root / "etc" / path)
+    for path, lines in description["files"].items():
+        target = root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _unreadable(folder: str, entries: list[str]) -> list[str]:
+    return [entry for entry in entries if not os.access(os.path.join(folder, entry), os.R_OK) and not os.path.islink(os.path.join(folder, entry))]
+
+
+def _make_commands(directory: Path) -> None:
+    """A small shell script for each command, at its place on FreeBSD and, where that is Linux's folder, in /sbin."""
+    for folder in COMMAND_DIRECTORIES:
+        (directory / "commands" / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    # The environment is the commands' own: without what makes other programs believe that this is FreeBSD.
+    python = Path(os.path.realpath(os.path.dirname(sys.executable)), os.path.basename(sys.executable))
+    setting = f"SIMHOST={shlex.quote(str(directory))} PYTHONPATH={shlex.quote(str(HERE.parent))}"
+    for command, place in COMMANDS.items():
+        script = directory / "commands" / (place if place in COMMAND_DIRECTORIES else "/sbin").lstrip("/") / command
+        script.write_text(f'#!/bin/sh\n{setting} exec {shlex.quote(str(python))} -s -m simhost {command} "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
+
+
+def _kernel(description: dict) -> dict:
+    kernel: dict = {
+        "clock": {"now": 0, "pending": []},
+        "modules": list(modules.BUILT_IN),
+        "sysctl": {},
+        "interfaces": [],
+        "routes": {"inet": [], "inet6": []},
+        "dhcp": description.get("dhcp", {}),
+        "neighbours": description.get("neighbours", []),
+        "pf": None,
+    }
+    sysctl.initialize(kernel, {"kern.hostuuid": str(uuid.uuid4()), **description.get("sysctl", {})})
+    for entry in description["interfaces"]:
+        interface = interfaces.new_interface(kernel, "ether", entry["name"])
+        interface.update(interfaces.NETWORK_CARD)
+        interface["ether"] = entry["ether"]
+        kernel["interfaces"].append(interface)
+    kernel["interfaces"].append(interfaces.new_interface(kernel, "lo", "lo0"))
+    for module in description.get("modules", []):
+        modules.load(kernel, module)
+    return kernel

@@ -1,0 +1,12 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What FreeBSD's rc scripts do, at boot and when service(8) runs them."""
+
+from __future__ import annotations
+
+from .boot import boot
+from .services import SCRIPTS
+
+__all__ = ["SCRIPTS", "boot"]

@@ -1,0 +1,231 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Interfaces as rc.conf describes them (network.subr, and the script netif)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from ..kernel import interfaces
+from ..program import NotSimulated
+from . import config
+from .script import Run, Script
+
+PSEUDO_ARGUMENTS = ("dhcp", "noauto", "nosyncdhcp", "syncdhcp", "wpa", "hostap")
+FAMILIES = ("inet", "inet6", "link", "ether")
+# What netif waits for duplicate address detection after it has set IPv6 addresses: dad_count and one second.
+DAD_WAIT_MS = 2000
+
+
+def start_interface(run: Run, name: str) -> bool:
+    """Configure an interface; False when rc.conf says nothing of it."""
+    configured = _configure(run, name)
+    if _is_ipv6(run, name):
+        configured |= _aliases(run, name, "inet6", "alias")
+    if name == "lo0" and not _variable(run, name, "ifconfig_IF"):
+        run.command("ifconfig", name, "inet", "127.0.0.1/8", "alias")
+    return _aliases(run, name, "inet", "alias") or configured or name == "lo0"
+
+
+def stop_interface(run: Run, name: str) -> bool:
+    """Take an interface's addresses away; False when there was nothing to do."""
+    if _is_dhcp(run, name):
+        raise NotSimulated(f"stopping {name}, which has its address from DHCP")
+    changed = _aliases(run, name, "inet", "-alias")
+    interface = interfaces.find(run.host.kernel, name)
+    assert interface is not None
+    for entry in list(interface["inet"]):
+        changed |= run.command("ifconfig", name, "inet", entry["address"], "delete") == 0
+    if _is_ipv6(run, name):
+        for entry in list(interface["inet6"]):
+            if not entry["address"].startswith("fe80:") and entry["address"] != "::1":
+                changed |= run.command("ifconfig", name, "inet6", entry["address"], "-alias") == 0
+    if interfaces.is_up(interface) and name != "lo0":
+        run.command("ifconfig", name, "down")
+        changed = True
+    return changed
+
+
+def clone_up(run: Run, names: list[str]) -> int:
+    """Create the interfaces of ``cloned_interfaces`` that do not exist, all of them or those that are named."""
+    made: list[str] = []
+    for entry in run.variables.get("cloned_interfaces", "").split():
+        name = entry.partition(":")[0]
+        if names and name not in names:
+            continue
+        ends = [f"{name}a", f"{name}b"] if re.match(r"epair[0-9]", name) else [name]
+        if any(run.silent("ifconfig", end)[0] == 0 for end in ends):
+            continue
+        if run.command("ifconfig", name, "create", *_variable(run, name, "create_args_IF").split()) == 0:
+            made += ends
+    if made:
+        print(f"Created clone interfaces: {' '.join(made)}.")
+    return 0
+
+
+def clone_down(run: Run, names: list[str]) -> int:
+    """Destroy what ``cloned_interfaces`` lists and that exists under its first name."""
+    gone: list[str] = []
+    for entry in run.variables.get("cloned_interfaces", "").split():
+        name, _colon, option = entry.partition(":")
+        if option == "sticky" or (names and name not in names):
+            continue
+        ends = [f"{name}a", f"{name}b"] if re.match(r"epair[0-9]", name) else [name]
+        there = next((end for end in ends if run.silent("ifconfig", end)[0] == 0), None)
+        if there and run.command("ifconfig", "-n", there, "destroy") == 0:
+            gone += ends
+    if gone:
+        print(f"Destroyed clone interfaces: {' '.join(gone)}.")
+    return 0
+
+
+def rename(run: Run, names: list[str]) -> None:
+    """Give interfaces the names of ``ifconfig_IF_name``."""
+    for name in names or [interface["name"] for interface in interfaces.of(run.host.kernel)]:
+        new_name = _variable(run, name, "ifconfig_IF_name")
+        if new_name:
+            run.command("ifconfig", name, "name", new_name)
+
+
+def _variable(run: Run, name: str, pattern: str, default: str = "") -> str:
+    return config.interface_variable(run.variables, name, pattern, default)
+
+
+def _arguments(run: Run, name: str, suffix: str = "") -> list[str]:
+    words = _variable(run, name, f"ifconfig_IF{suffix}", run.variables.get("ifconfig_DEFAULT", "")).split()
+    return [word for word in words if word.lower() not in PSEUDO_ARGUMENTS]
+
+
+def _is_dhcp(run: Run, name: str) -> bool:
+    words = _variable(run, name, "ifconfig_IF", run.variables.get("ifconfig_DEFAULT", "")).lower().split()
+    return "dhcp" in words or "syncdhcp" in words
+
+
+def _is_ipv6(run: Run, name: str) -> bool:
+    return name == "lo0" or bool(_arguments(run, name, "_ipv6"))
+
+
+def _configure(run: Run, name: str) -> bool:
+    configured = name == "lo0"
+    if config.is_yes(run.variables, "ipv6_activate_all_interfaces"):
+        run.command("ifconfig", name, "inet6", "-ifdisabled")
+    arguments = _arguments(run, name)
+    if arguments:
+        # The script evaluates the line once more, so that quotes inside the variable's value count.
+        run.command("ifconfig", name, *shlex.split(" ".join(arguments)))
+        configured = True
+    arguments = _arguments(run, name, "_ipv6")
+    if arguments:
+        if re.match(r":|[0-9a-fA-F]*:", arguments[0]):
+            run.warn(f'$ifconfig_{name}_ipv6 needs leading "inet6" keyword for an IPv6 address.')
+            arguments.insert(0, "inet6")
+        run.command("ifconfig", name, "inet6", "-ifdisabled")
+        run.command("ifconfig", name, *shlex.split(" ".join(arguments)))
+        configured = True
+    for family in ("link", "ether"):
+        _aliases(run, name, family, "alias")
+    description = _variable(run, name, "ifconfig_IF_descr")
+    if description:
+        run.command("ifconfig", name, "description", description)
+    if configured:
+        run.command("ifconfig", name, "up")
+    if _is_dhcp(run, name):
+        run.command("ifconfig", name, "up")
+        lease = run.host.kernel["dhcp"].get(name)
+        if lease:
+            run.command("ifconfig", name, "inet", lease)
+        configured = True
+    return configured
+
+
+def _aliases(run: Run, name: str, family: str, action: str) -> bool:
+    """Add or remove the addresses of one family in ``ifconfig_IF_aliases`` and ``ifconfig_IF_aliasN``."""
+    if family in ("link", "ether") and action == "-alias":
+        return False
+    prefix = f"ifconfig_{re.sub(r'[.\-/+]', '_', name)}_alias"
+    numbered = sorted((int(key.removeprefix(prefix)), key) for key in run.variables if re.fullmatch(f"{prefix}[0-9]+", key))
+    words = _variable(run, name, "ifconfig_IF_aliases").split()
+    for _number, key in numbered:
+        value = run.variables[key].split()
+        if value and value[0] not in FAMILIES and family == "inet" and action == "alias":
+            run.warn(f'${key} needs leading "inet" keyword for an IPv4 address.')
+            value.insert(0, "inet")
+        words += value
+    words += [word for address in _variable(run, name, "ipv4_addrs_IF").split() for word in ("inet", address)]
+    groups: list[list[str]] = []
+    for word in words:
+        if word in FAMILIES:
+            groups.append([])
+        if groups:
+            groups[-1].append(word)
+    done = False
+    for group in groups:
+        if group[0] == family:
+            if re.search(r"[0-9a-fA-F]-[0-9a-fA-F]", group[1] if len(group) > 1 else ""):
+                raise NotSimulated(f"a range of addresses, {group[1]}")
+            done |= run.command("ifconfig", name, *group, action) == 0
+    return done
+
+
+def _listed(run: Run) -> list[str]:
+    """The interfaces that netif works on by itself: lo0 first."""
+    names = run.variables.get("network_interfaces", "auto")
+    if names.lower() == "auto":
+        listed = [
+            interface["name"]
+            for interface in interfaces.of(run.host.kernel)
+            if "noauto" not in _variable(run, interface["name"], "ifconfig_IF").lower().split()
+        ]
+    else:
+        listed = [*names.split(), *run.variables.get("cloned_interfaces", "").split()]
+    return ["lo0", *(name for name in listed if name != "lo0")]
+
+
+def _each(run: Run, names: list[str], verb: str) -> int:
+    done: list[str] = []
+    waits = False
+    for name in names or _listed(run):
+        exists = interfaces.find(run.host.kernel, name) is not None
+        if verb == "Stopping" and not exists:
+            run.warn(f"{name} does not exist.  Skipped.")
+            continue
+        if (start_interface if verb == "Starting" else stop_interface)(run, name):
+            done.append(name)
+            waits |= _is_ipv6(run, name) and name != "lo0"
+    if waits and verb == "Starting":
+        from ..execute import wait
+
+        wait(run.host, DAD_WAIT_MS)
+    if done and run.message(f"{verb} Network: {' '.join(done)}."):
+        for name in done:
+            run.command("ifconfig", name)
+    return 0
+
+
+def _start(run: Run, names: list[str]) -> int:
+    clone_up(run, names)
+    rename(run, names)
+    return _each(run, names, "Starting")
+
+
+def _stop(run: Run, names: list[str]) -> int:
+    _each(run, names, "Stopping")
+    return clone_down(run, names)
+
+
+NETIF = Script(
+    "netif",
+    "Network interface setup",
+    {
+        "start": _start,
+        "stop": _stop,
+        "cloneup": clone_up,
+        "clonedown": clone_down,
+        "clear": lambda run, names: _each(run, names, "Stopping"),
+    },
+    rcvar="netif_enable",
+    configuration=("network", "netif"),
+)

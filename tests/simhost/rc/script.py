@@ -1,0 +1,147 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How an rc script runs one of its actions, with its prefixes, conditions and messages (run_rc_command of rc.subr)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import sys
+from collections.abc import Callable
+
+from .. import program
+from ..state import Host
+from . import config
+
+COMMON_ACTIONS = ("start", "stop", "restart", "rcvar", "enable", "disable", "delete", "enabled", "describe", "extracommands")
+WITHOUT_RCVAR = ("rcvar", "delete", "enable", "describe", "status")
+
+
+@dataclasses.dataclass
+class Run:
+    """One run of a script: its configuration, and whether it is to be quiet or forced."""
+
+    host: Host
+    script: Script
+    variables: dict[str, str]
+    quiet: bool = False
+    force: bool = False
+
+    def message(self, text: str, end: str = "\n") -> bool:
+        """Print a start message unless they are off; False when they are, as the scripts return then."""
+        if self.quiet or not config.is_yes(self.variables, "rc_startmsgs"):
+            return False
+        print(text, end=end)
+        return True
+
+    def warn(self, text: str) -> None:
+        print(f"/etc/rc.d/{self.script.name}: WARNING: {text}", file=sys.stderr)
+
+    def command(self, *argv: str) -> int:
+        """Run one of the host's commands."""
+        return program.invoke(self.host, os.path.basename(argv[0]), list(argv[1:]))
+
+    def silent(self, *argv: str) -> tuple[int, str]:
+        """Run a command and return its exit code and output."""
+        return program.captured(self.host, os.path.basename(argv[0]), list(argv[1:]))
+
+
+Action = Callable[[Run, list[str]], int]
+
+
+@dataclasses.dataclass
+class Script:
+    """An rc script: its actions, and what has to be there before it starts."""
+
+    name: str
+    description: str
+    actions: dict[str, Action]
+    rcvar: str = ""
+    configuration: tuple[str, ...] = ()
+    required_files: Callable[[dict[str, str]], list[str]] = lambda variables: []
+    required_modules: tuple[str, ...] = ()
+
+    @property
+    def keywords(self) -> list[str]:
+        extra = [action for action in self.actions if action not in ("start", "stop", "restart", "status")]
+        return [*COMMON_ACTIONS, *extra, *(["status"] if "status" in self.actions else [])]
+
+    def run(self, host: Host, action: str, arguments: list[str]) -> int:
+        """Run an action, ``onestart`` or ``quietstop`` for example, and return the exit code."""
+        variables = config.load(host, *(self.configuration or (self.name,)))
+        run = Run(host, self, variables)
+        for prefix in ("fast", "force", "one", "quiet"):
+            if action.startswith(prefix):
+                action = action.removeprefix(prefix)
+                run.quiet = prefix in ("fast", "quiet")
+                run.force = prefix == "force"
+                if prefix in ("force", "one") and self.rcvar:
+                    variables[self.rcvar] = "YES"
+                break
+        return self._run(run, action, arguments)
+
+    def _run(self, run: Run, action: str, arguments: list[str]) -> int:
+        if action not in self.keywords:
+            if action:
+                print(f"/etc/rc.d/{self.name}: unknown directive '{action}'.", file=sys.stderr)
+            print(f"Usage: /etc/rc.d/{self.name} [fast|force|one|quiet]({'|'.join(self.keywords)})", file=sys.stderr)
+            return 1
+        enabled = not self.rcvar or config.is_yes(run.variables, self.rcvar)
+        if action == "enabled":
+            return 0 if enabled else 1
+        if not enabled and action not in WITHOUT_RCVAR:
+            if not run.quiet:
+                print(f"Cannot '{action}' {self.name}. Set {self.rcvar} to YES in /etc/rc.conf or use 'one{action}' instead of '{action}'.")
+            return 0
+        if action in self.actions:
+            return self._start_checked(run, arguments) if action == "start" else self.actions[action](run, arguments)
+        if action == "restart":
+            self._run(run, "stop", arguments)
+            return self._run(run, "start", arguments)
+        return self._default(run, action)
+
+    def _start_checked(self, run: Run, arguments: list[str]) -> int:
+        for file in self.required_files(run.variables):
+            if not run.host.path(file).is_file():
+                run.warn(f"{file} is not readable.")
+                if not run.force:
+                    return 1
+        for module in self.required_modules:
+            if run.silent("kldstat", "-q", "-m", module)[0] != 0 and run.command("kldload", module) != 0:
+                run.warn(f"Unable to load kernel module {module}")
+                if not run.force:
+                    return 1
+        return self.actions["start"](run, arguments)
+
+    def _default(self, run: Run, action: str) -> int:
+        if action == "describe":
+            print(self.description)
+        elif action == "extracommands":
+            print(" ".join(name for name in self.actions if name not in ("start", "stop", "restart", "status")))
+        elif action == "rcvar":
+            print(f"# {self.name} : {self.description}\n#")
+            if self.rcvar:
+                print(f'{self.rcvar}="{run.variables.get(self.rcvar, "NO")}"\n#   (default: "{_default_value(run.host, self.rcvar)}")')
+            print()
+        elif action in ("enable", "disable"):
+            if not self.rcvar:
+                return 0
+            run.silent("sysrc", f"{self.rcvar}={'YES' if action == 'enable' else 'NO'}")
+            print(f"{self.name} {action}d in /etc/rc.conf")
+        else:
+            raise program.NotSimulated(f"{self.name} {action}")
+        return 0
+
+
+def _default_value(host: Host, name: str) -> str:
+    return config.sourced(host, ["/etc/defaults/rc.conf"]).get(name, "")
+
+
+def discard(action: Callable[[], object]) -> None:
+    """Do something without showing what it prints."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        action()
