@@ -183,6 +183,10 @@ class Resolver:
                 host.addr.set_length(length)
         return hosts
 
+    def named(self, name: str) -> list[Host]:
+        """The addresses of a name of /etc/hosts."""
+        return self._named_host(name, None)
+
     def _named_host(self, text: str, length: int | None) -> list[Host]:
         name, colon, rest = text.rpartition(":")
         first_only = colon and rest == "0"

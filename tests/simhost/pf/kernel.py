@@ -55,6 +55,8 @@ class Pf:
     def __init__(self, kernel: Kernel) -> None:
         if not kernel.get("pf"):
             kernel["pf"] = _initial_state()
+            # Never switched is shown as switched at boot.
+            kernel["pf"]["since"] = int(time.time()) - kernel.get("clock", {}).get("now", 0) // 1000
         self.data: Json = kernel["pf"]
         self.anchors: dict[str, Json] = self.data["anchors"]
         self.tables = Tables(self.data["tables"], self.remove_if_empty)
@@ -81,7 +83,10 @@ class Pf:
         """The process that loaded a rule."""
         return t.cast(int, self.anchors[path]["pids"][ruleset])
 
-    def _create(self, path: str) -> None:
+    def create_anchor(self, path: str) -> None:
+        """Make an anchor and those above it, if they are not there."""
+        if not path:
+            return
         parts = path.split("/")
         for end in range(1, len(parts) + 1):
             self.anchors.setdefault("/".join(parts[:end]), {"rules": {}, "pids": {}, "references": 0})
@@ -106,7 +111,7 @@ class Pf:
             self.tables.attach(path, rule.overload)
             self.tables.activate(path, rule.overload)
         if rule.anchor_target:
-            self._create(rule.anchor_target)
+            self.create_anchor(rule.anchor_target)
             self.anchors[rule.anchor_target]["references"] += 1
 
     def unlink(self, path: str, rules: t.Iterable[Rule]) -> None:
@@ -212,7 +217,7 @@ class Transaction:
         if path:
             if any(not part or len(part) >= 64 for part in path.split("/")):
                 raise PfError("Invalid argument")
-            self._pf._create(path)
+            self._pf.create_anchor(path)
         for ruleset in rulesets:
             self._rulesets[path, ruleset] = []
         if tables:

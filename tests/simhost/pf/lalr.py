@@ -109,14 +109,14 @@ def parse(table: Table, next_token: t.Callable[[], tuple[str, t.Any]], actions: 
         if move == 0:
             if token is None:
                 token = next_token()
+            if state == table.end and token[0] == END:
+                return True
             move = table.actions[state].get(token[0])
         failed = move is None
         if failed:
             if not quiet:
                 on_error()
         elif move >= 0:
-            if move == table.end and token[0] == END:
-                return True
             states.append(move)
             values.append(token[1])
             token = None

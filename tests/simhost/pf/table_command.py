@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import sys
 import time
@@ -120,8 +119,8 @@ class TableCommand:
             print(f"pfctl: cannot load {name}: {getattr(error, 'strerror', None) or 'Invalid argument'}", file=sys.stderr)
             raise _Failed from None
         if members is None:
-            # errno is left from a lookup that succeeded.
-            print(f"pfctl: cannot load {name}: {os.strerror(0)}", file=sys.stderr)
+            # FreeBSD's words for an errno of 0: it was a word of the file that could not be resolved.
+            print(f"pfctl: cannot load {name}: No error: 0", file=sys.stderr)
             raise _Failed
         return members
 
@@ -143,7 +142,7 @@ class TableCommand:
         added: dict[t.Any, Member] = {}
         feedback = []
         for member in members:
-            letter = "X" if member.key in added else "A" if member.key not in known else "C" if known[member.key].negated != member.negated else " "
+            letter = "X" if member.key in added else "A" if member.key not in known else "Y" if known[member.key].negated != member.negated else " "
             feedback.append((letter, member))
             if letter == "A":
                 added[member.key] = member
@@ -162,7 +161,7 @@ class TableCommand:
             if member.key not in known:
                 letter = " "
             elif known[member.key].negated != member.negated:
-                letter = "C"
+                letter = "Y"
             else:
                 letter = "X" if member.key in deleted else "D"
                 deleted.add(member.key)
@@ -279,4 +278,4 @@ def _test_line(member: Member, match: Member | None) -> str:
     if match is None:
         return f"{_line(member, ' ')}\t nomatch"
     text = str(match)
-    return f"{_line(member, 'Y' if match.negated else 'M')}\t{text if match.negated else f' {text}'}"
+    return f"{_line(member, ' ' if match.negated else 'M')}\t{text if match.negated else f' {text}'}"
