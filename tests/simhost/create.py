@@ -48,6 +48,7 @@ def create(directory: Path, name: str) -> None:
     _make_files(directory, description)
     _make_commands(directory)
     (directory / "mnt").mkdir()
+    (directory / "init").write_text("init\n", encoding="ascii")
     kernel = _kernel(description)
     (directory / "state.json").write_text(json.dumps(kernel, indent=1) + "\n", encoding="utf-8")
     with state.opened(directory) as host:

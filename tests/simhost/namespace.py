@@ -70,6 +70,8 @@ def enter(directory: Path, visible: Iterable[str] = ()) -> None:
         _mount("simhost", str(root), "tmpfs")
         _mount("none", str(root), flags=MS_UNBINDABLE)
         _populate(root, directory)
+        # Ansible takes the service manager from the name of process 1.
+        _mount(str(directory / "init"), str(root / "proc/1/comm"), flags=MS_BIND)
         for path in (str(directory), *visible):
             _show(root, directory, os.path.realpath(path))
         os.chroot(root)

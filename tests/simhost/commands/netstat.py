@@ -65,7 +65,7 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
 
 
 def _destination(route: routes.Route, family: str) -> str:
-    scope = f"%{route.get('scope', route['interface'])}" if route["destination"].startswith("fe80:") else ""
+    scope = f"%{route['scope'] or route['interface']}" if route["destination"].startswith("fe80:") else ""
     address = route["destination"]
     if "H" in route["flags"]:
         return f"{address}{scope}"

@@ -55,9 +55,9 @@ class Format:
 
 
 def bits(names: dict[str, int], held: t.Iterable[str], *, brackets: bool = False) -> str:
-    """Flags as ``hex<NAME,NAME>`` in the order of their bits; with ``brackets`` also when there are none."""
+    """Flags as ``hex<NAME,NAME>`` in the order of the table; with ``brackets`` also when there are none."""
     present = {*held}
-    ordered = [name for name in sorted(names, key=names.__getitem__) if name in present]
+    ordered = [name for name in names if name in present]
     listed = f"<{','.join(ordered)}>" if ordered or brackets else ""
     return f"{sum(names[name] for name in ordered):x}{listed}"
 

@@ -13,17 +13,18 @@ from .errors import KernelError
 from .interfaces import Interface, Kernel, ethernet, find, of
 
 NOT_A_MEMBER = "Interface is not a bridge member"
+# In the order in which they are printed, which is not that of their bits.
 MEMBER_FLAGS = {
     "LEARNING": 0x1,
     "DISCOVER": 0x2,
     "STP": 0x4,
     "SPAN": 0x8,
     "STICKY": 0x10,
+    "PRIVATE": 0x800,
     "EDGE": 0x20,
     "AUTOEDGE": 0x40,
     "PTP": 0x80,
     "AUTOPTP": 0x100,
-    "PRIVATE": 0x800,
     "QINQ": 0x1000,
 }
 BRIDGE_FLAGS = {"VLANFILTER": 0x1, "DEFQINQ": 0x2}

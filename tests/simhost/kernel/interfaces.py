@@ -214,8 +214,9 @@ def rename(kernel: Kernel, interface: Interface, name: str) -> None:
             if port.get("name") == old:
                 port["name"] = name
     for route in (*kernel["routes"]["inet"], *kernel["routes"]["inet6"]):
-        if route["interface"] == old:
-            route["interface"] = name
+        for field in ("interface", "scope"):
+            if route[field] == old:
+                route[field] = name
 
 
 def set_mtu(kernel: Kernel, interface: Interface, mtu: int) -> None:

@@ -4,8 +4,8 @@
 
 """The routing table: one list of routes a family, kept as the kernel keeps it when addresses and interfaces change.
 
-A route is ``{destination, prefixlen, gateway, interface, flags, nexthop}``: ``gateway`` is an address or ``link#INDEX``,
-``flags`` are netstat's letters and ``nexthop`` is the index of its next hop.
+A route is ``{destination, prefixlen, gateway, interface, flags, nexthop, scope}``: ``gateway`` is an address or ``link#INDEX``,
+``flags`` are netstat's letters, ``nexthop`` is the index of its next hop and ``scope`` the interface that a link-local destination belongs to.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ def table(kernel: Kernel, family: str) -> list[Route]:
         value = number(family, route["destination"])
         if route["destination"].startswith("fe80:") and route["prefixlen"] >= 64:
             # Inside the kernel the second group of a link-local address is the index of its interface.
-            scope = find(kernel, route.get("scope", route["interface"]))
+            scope = find(kernel, route["scope"])
             value |= (scope["index"] if scope else 0) << 96
         return value, -route["prefixlen"]
 
     return sorted(kernel["routes"][family], key=key)
 
 
-def get(kernel: Kernel, family: str, destination: str, prefixlen: int, interface: str | None = None) -> Route | None:
+def get(kernel: Kernel, family: str, destination: str, prefixlen: int, scope: str = "") -> Route | None:
     """The route with exactly this destination; link-local ones exist once an interface."""
     for route in kernel["routes"][family]:
-        if (route["destination"], route["prefixlen"]) == (destination, prefixlen) and (interface is None or route["interface"] == interface):
+        if (route["destination"], route["prefixlen"]) == (destination, prefixlen) and scope in ("", route["scope"]):
             return t.cast(Route, route)
     return None
 
@@ -93,10 +93,9 @@ def interface_for_gateway(kernel: Kernel, family: str, gateway: str) -> Interfac
     return best[1] if best else None
 
 
-def add(kernel: Kernel, family: str, destination: str, prefixlen: int, gateway: str, interface: str, flags: str) -> Route:
+def add(kernel: Kernel, family: str, destination: str, prefixlen: int, gateway: str, interface: str, flags: str, scope: str = "") -> None:
     """Add a route; there must be none with the same destination."""
-    scoped = interface if destination.startswith("fe80:") else None
-    if get(kernel, family, destination, prefixlen, scoped):
+    if get(kernel, family, destination, prefixlen, scope):
         raise KernelError(errors.EEXIST)
     used = {route["nexthop"] for route in kernel["routes"][family]}
     route = {
@@ -106,9 +105,9 @@ def add(kernel: Kernel, family: str, destination: str, prefixlen: int, gateway: 
         "interface": interface,
         "flags": flags,
         "nexthop": next(index for index in range(1, len(used) + 2) if index not in used),
+        "scope": scope,
     }
     kernel["routes"][family].append(route)
-    return route
 
 
 def add_address(kernel: Kernel, interface: Interface, family: str, address: str, prefixlen: int) -> None:
@@ -116,30 +115,29 @@ def add_address(kernel: Kernel, interface: Interface, family: str, address: str,
     width = FAMILIES[family][1]
     loopback = "LOOPBACK" in interface["flags"]
     link = f"link#{interface['index']}"
-    scoped = interface["name"] if address.startswith("fe80:") else None
+    scope = interface["name"] if address.startswith("fe80:") else ""
     if not (loopback and family == "inet") and prefixlen < width:
         destination = network(family, address, prefixlen)
-        if not get(kernel, family, destination, prefixlen, scoped):
-            add(kernel, family, destination, prefixlen, link, interface["name"], "U")
-    if get(kernel, family, address, width, scoped):
+        if not get(kernel, family, destination, prefixlen, scope):
+            add(kernel, family, destination, prefixlen, link, interface["name"], "U", scope)
+    if get(kernel, family, address, width, scope):
         return
     if loopback:
-        add(kernel, family, address, width, link, interface["name"], "UH" if family == "inet" else "UHS")
+        add(kernel, family, address, width, link, interface["name"], "UH" if family == "inet" else "UHS", scope)
     else:
         lo0 = find(kernel, "lo0")
         assert lo0 is not None
         # A link-local address belongs to its interface's scope, though its packets turn around in lo0.
-        route = add(kernel, family, address, width, f"link#{lo0['index']}", "lo0", "UHS")
-        if scoped:
-            route["scope"] = scoped
+        add(kernel, family, address, width, f"link#{lo0['index']}", "lo0", "UHS", scope)
 
 
 def delete_address(kernel: Kernel, interface: Interface, family: str, address: str, prefixlen: int) -> None:
     """Remove the routes of an address that is gone, and all that led through its network, unless another address keeps them."""
     width = FAMILIES[family][1]
     routes: list[Route] = kernel["routes"][family]
-    if not any(entry["address"] == address for other in of(kernel) for entry in other[family]):
-        routes[:] = [route for route in routes if (route["destination"], route["prefixlen"]) != (address, width)]
+    scope = interface["name"] if address.startswith("fe80:") else ""
+    if scope or not any(entry["address"] == address for other in of(kernel) for entry in other[family]):
+        routes[:] = [route for route in routes if (route["destination"], route["prefixlen"]) != (address, width) or scope not in ("", route["scope"])]
     destination = network(family, address, prefixlen)
     routes[:] = [
         route
@@ -179,4 +177,4 @@ def forget_interface(kernel: Kernel, interface: Interface) -> None:
         for entry in interface[family]:
             delete_address(kernel, interface, family, entry["address"], entry["prefixlen"])
     for routes in kernel["routes"].values():
-        routes[:] = [route for route in routes if route["interface"] != interface["name"]]
+        routes[:] = [route for route in routes if interface["name"] not in (route["interface"], route["scope"])]

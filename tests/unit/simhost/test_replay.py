@@ -1,0 +1,146 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sessions that were recorded on a real FreeBSD 15.1, replayed step by step on simulated hosts.
+
+They are looked for in ``../shared/freebsd-15.1`` beside the checkout, in ``tests/simhost/sessions`` and in the folders that PFNET_SESSIONS
+names, separated by colons. Exit code and stdout must be equal, and stderr where the exit code is not 0.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pytest
+from simhost import create, session, state
+from simhost.pf.states import add_state
+
+TESTS = Path(__file__).parents[2]
+FOLDERS = [
+    TESTS.parents[1] / "shared/freebsd-15.1",
+    TESTS / "simhost/sessions",
+    *(Path(folder) for folder in os.environ.get("PFNET_SESSIONS", "").split(":") if folder),
+]
+SESSIONS = {file.stem: file for folder in FOLDERS for file in sorted(folder.glob("*.json"))}
+# Sessions that did not begin on a freshly booted machine.
+HOSTS = {"pf-states": "guests"}
+NO_PACKETS = "no packet is simulated: the states that they made are inserted instead"
+SKIPPED = {
+    ("pf-states", 3): NO_PACKETS,
+    ("pf-states", 4): NO_PACKETS,
+    ("pf-states", 5): NO_PACKETS,
+}
+# What differs from one run to the next on the real system, too.
+MASKS = [
+    (r"\b58:9c:fc:10:[0-9a-f:]{5}\b", "MAC"),  # of cloned interfaces
+    (r"\b02(:[0-9a-f]{2}){4}:0[ab]\b", "MAC"),  # of epairs
+    (r"(expires in |\"expires\":)\d+(?=[ ,]*(seconds|\"))", r"\1N"),  # ARP
+    (r"(?m)^([-dl][-rwxtTsS]{9})  +\d+ (\S+) +(\S+) +\d+ \w{3} +\d+ +[\d:]{4,5} ", r"\1 \2 \3 "),  # links, size and date of ls -l
+    (r" tentative\b", ""),  # duplicate address detection takes a second or two
+    (r"\bid: [0-9a-f]{16}\b", "id: ID"),  # states
+    (r"\b[0-9a-f]{16}/[0-9a-f]{8}\b", "ID/CREATOR"),
+    (r"\bcreatorid: [0-9a-f]{8}\b", "creatorid: CREATOR"),
+    (r"\bage \d\d:\d\d:\d\d, expires in \d\d:\d\d:\d\d, \d+:\d+ pkts, \d+:\d+ bytes", "TIMES, COUNTERS"),
+    (r"\[\d+ \+ \d+\]", "[WINDOW]"),
+    (r"\b(Evaluations|Packets|Bytes|States): +\d+", r"\1: N"),
+    (r"Inserted: uid \d+ pid \d+", "Inserted: uid N pid N"),
+    (r"(Cleared: +)\w{3} \w{3} +\d+ [\d:]{8} \d{4}", r"\1DATE"),
+    (r"(Status: \w+ for )\d+ days [\d:]{8}", r"\1TIME"),
+    (r"(?m)^(  (?:searches|match|inserts|removals)) +\d+( +[\d.]+/s)? *$", r"\1 N"),
+]
+
+
+def masked(text: str) -> str:
+    """The text without what differs from run to run."""
+    for pattern, replacement in MASKS:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def insert_states(directory: Path) -> None:
+    """The states that the packets of pf-states made: a ping out, one from the host, and a connection to a forwarded port."""
+    guest, inside, outside, peer = "192.168.122.92", "192.168.122.1", "203.0.113.1", "203.0.113.2"
+    with state.opened(directory) as host:
+        for arguments in (
+            {"direction": "in", "proto": "icmp", "interface": "virbr0", "source": (guest, 47879), "destination": ("8.8.8.8", 8), "rule": 7},
+            {
+                **{"direction": "out", "proto": "icmp", "interface": "ext0", "source": (guest, 47879), "destination": ("8.8.8.8", 8)},
+                "translated_source": (outside, 29061),
+            },
+            {"direction": "out", "proto": "icmp", "interface": "virbr0", "source": (inside, 50695), "destination": (guest, 8), "rule": 3},
+            {
+                **{"direction": "in", "proto": "tcp", "interface": "ext0", "source": (peer, 10910), "destination": (outside, 2222)},
+                **{"translated_destination": (guest, 22), "levels": ("FIN_WAIT_2", "FIN_WAIT_2")},
+            },
+            {
+                **{"direction": "out", "proto": "tcp", "interface": "virbr0", "source": (peer, 10910), "destination": (guest, 22)},
+                **{"levels": ("FIN_WAIT_2", "FIN_WAIT_2"), "rule": 8},
+            },
+        ):
+            add_state(host.kernel, anchor=0, **t.cast("dict[str, t.Any]", arguments))
+
+
+def run_on(directory: Path, steps: list[session.Step]) -> list[session.Step]:
+    """Run steps inside the host's root directory."""
+    command = [sys.executable, "-m", "simhost", "run", str(directory), "--", "env", f"PYTHONPATH={TESTS}", sys.executable, "-m", "simhost.session"]
+    done = subprocess.run(
+        command, input=json.dumps(steps), capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(TESTS)}, cwd="/"
+    )
+    if done.returncode != 0:
+        pytest.fail(f"the session did not run: {done.stderr}", pytrace=False)
+    return t.cast("list[session.Step]", json.loads(done.stdout))
+
+
+@functools.cache
+def replayed(name: str) -> list[session.Step]:
+    """All steps of a session with what the simulated host answered; skipped ones say nothing."""
+    steps = json.loads(SESSIONS[name].read_text(encoding="utf-8"))["steps"]
+    skipped = sorted(step for session_name, step in SKIPPED if session_name == name)
+    with tempfile.TemporaryDirectory(prefix="simhost-") as folder:
+        directory = Path(folder, "host")
+        create.create(directory, HOSTS.get(name, "fresh"))
+        if not skipped:
+            return run_on(directory, steps)
+        before, after = steps[: skipped[0]], steps[skipped[-1] + 1 :]
+        answers = run_on(directory, before)
+        insert_states(directory)
+        return [*answers, *steps[len(before) : -len(after)], *run_on(directory, after)]
+
+
+def cases() -> list[t.Any]:
+    """One case a step."""
+    found = []
+    for name, file in SESSIONS.items():
+        for number, step in enumerate(json.loads(file.read_text(encoding="utf-8"))["steps"]):
+            reason = SKIPPED.get((name, number))
+            marks = [pytest.mark.skip(reason=reason)] if reason else []
+            found.append(pytest.param(name, number, id=f"{name}-{number}-{step['argv'][0]}", marks=marks))
+    return found
+
+
+@pytest.mark.skipif(not SESSIONS, reason=f"no recorded sessions in {', '.join(map(str, FOLDERS))}")
+@pytest.mark.parametrize(("name", "number"), cases())
+def test_step(name: str, number: int) -> None:
+    expected = json.loads(SESSIONS[name].read_text(encoding="utf-8"))["steps"][number]
+    got = replayed(name)[number]
+    compared = ["rc", "stdout", *(["stderr"] if expected["rc"] != 0 else [])]
+    differences = []
+    for part in compared:
+        wanted, given = masked(str(expected[part])).splitlines(), masked(str(got[part])).splitlines()
+        if wanted != given or (part != "rc" and masked(str(expected[part])) != masked(str(got[part]))):
+            differences += difflib.unified_diff(wanted, given, f"{part} on FreeBSD", f"{part} simulated", lineterm="")
+    if differences:
+        stdin = f"\n<< EOF\n{expected['stdin']}EOF" if expected.get("stdin") else ""
+        other = f"\nstderr simulated: {got['stderr']}" if "stderr" not in compared and got["stderr"] else ""
+        pytest.fail(f"{name} step {number}: {shlex.join(expected['argv'])}{stdin}\n" + "\n".join(differences) + other, pytrace=False)
