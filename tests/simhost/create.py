@@ -15,6 +15,7 @@ import os
 import shlex
 import shutil
 import sys
+import typing as t
 import uuid
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def kernel_hostname(directory: Path) -> str:
     return str(json.loads((directory / "state.json").read_text(encoding="utf-8"))["sysctl"]["kern.hostname"])
 
 
-def _make_files(directory: Path, description: dict[str, dict[str, list[str]]]) -> None:
+def _make_files(directory: Path, description: dict[str, t.Any]) -> None:
     root = directory / "root"
     for own in OWN_DIRECTORIES:
         (root / own.lstrip("/")).mkdir(parents=True, exist_ok=True)
@@ -100,8 +101,8 @@ def _make_commands(directory: Path) -> None:
         script.chmod(0o755)
 
 
-def _kernel(description: dict) -> dict:
-    kernel: dict = {
+def _kernel(description: dict[str, t.Any]) -> dict[str, t.Any]:
+    kernel: dict[str, t.Any] = {
         "clock": {"now": 0, "pending": []},
         "modules": list(modules.BUILT_IN),
         "sysctl": {},
@@ -114,7 +115,6 @@ def _kernel(description: dict) -> dict:
     sysctl.initialize(kernel, {"kern.hostuuid": str(uuid.uuid4()), **description.get("sysctl", {})})
     for entry in description["interfaces"]:
         interface = interfaces.new_interface(kernel, "ether", entry["name"])
-        interface.update(interfaces.NETWORK_CARD)
         interface["ether"] = entry["ether"]
         kernel["interfaces"].append(interface)
     kernel["interfaces"].append(interfaces.new_interface(kernel, "lo", "lo0"))

@@ -62,7 +62,7 @@ class Arguments:
 
     def check(self) -> None:
         """What cannot go together."""
-        if self.names and (self.all or "m" in self.letters) or {"u", "d"} <= self.letters:
+        if (self.names and (self.all or "m" in self.letters)) or {"u", "d"} <= self.letters:
             raise Usage(USAGE)
         if not self.names and not self.words:
             self.all = True

@@ -71,7 +71,8 @@ def _row(host: Host, path: str, name: str, status: os.stat_result) -> tuple[str,
     when = time.strftime("%b %e %H:%M" if recent else "%b %e  %Y", local)
     size = BLOCK if stat.S_ISDIR(status.st_mode) else status.st_size
     shown = f"{name} -> {os.readlink(host.path(path))}" if stat.S_ISLNK(status.st_mode) else name
-    return stat.filemode(status.st_mode), str(status.st_nlink), _name(host, "passwd", status.st_uid), _name(host, "group", status.st_gid), str(size), when, shown
+    owner, group = _name(host, "passwd", status.st_uid), _name(host, "group", status.st_gid)
+    return stat.filemode(status.st_mode), str(status.st_nlink), owner, group, str(size), when, shown
 
 
 def _name(host: Host, table: str, number: int) -> str:

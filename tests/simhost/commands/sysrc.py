@@ -258,10 +258,7 @@ def _replaced(line: str, name: str, value: str) -> str | None:
     if old[:1] == "'":
         rest = re.sub(r"^'[^']*'?", "", old)
         return f"{start[0]}'{value}'{rest}"
-    if old[:1] == '"':
-        rest = re.sub(r'^"(?:\\.|[^"\\])*"?', "", old)
-    else:
-        rest = re.sub(r"^[^\s;]*", "", old)
+    rest = re.sub(r'^("(\\.|[^"\\])*"?|[^\s;"]*)', "", old)
     return f'{start[0]}"{value}"{rest}'
 
 

@@ -4,6 +4,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
+from ansible.plugins.connection.local import Connection as LocalConnection
+
 DOCUMENTATION = r"""
 name: simhost
 short_description: Run tasks on a simulated FreeBSD host of this machine
@@ -35,15 +44,6 @@ extends_documentation_fragment:
   - connection_pipelining
 """
 
-import os
-import shlex
-import sys
-import typing as t
-from pathlib import Path
-
-from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
-from ansible.plugins.connection.local import Connection as LocalConnection
-
 TESTS = Path(__file__).resolve().parents[2]
 
 
@@ -60,7 +60,7 @@ class Connection(LocalConnection):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a shell command on the host."""
-        return t.cast("tuple[int, bytes, bytes]", super().exec_command(self._on_host(["/bin/sh", "-c", cmd]), in_data=in_data, sudoable=sudoable))
+        return super().exec_command(self._on_host(["/bin/sh", "-c", cmd]), in_data=in_data, sudoable=sudoable)
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Copy a file of this machine to the host."""

@@ -109,8 +109,7 @@ def attach_link_local(kernel: Kernel, interface: Interface) -> None:
             routes.add_address(kernel, interface, "inet6", LOOPBACK6, 128)
         address = "fe80::1"
     elif interface["ether"]:
-        octets = [int(octet, 16) for octet in interface["ether"].split(":")]
-        address = canonical6("fe80::%x:%x:%x:%x" % ((octets[0] ^ 2) << 8 | octets[1], octets[2] << 8 | 0xFF, 0xFE00 | octets[3], octets[4] << 8 | octets[5]))
+        address = _link_local(interface["ether"])
     else:
         return
     if "IFDISABLED" in interface["nd6"] or "AUTO_LINKLOCAL" not in interface["nd6"]:
@@ -146,6 +145,13 @@ def _bring_up(kernel: Kernel, interface: Interface) -> None:
 
 def _probes(interface: Interface) -> bool:
     return "LOOPBACK" not in interface["flags"] and not {"IFDISABLED", "NO_DAD"} & {*interface["nd6"]}
+
+
+def _link_local(ether: str) -> str:
+    """The link-local address with the interface identifier of an Ethernet address."""
+    octets = bytes.fromhex(ether.replace(":", ""))
+    identifier = bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])
+    return socket.inet_ntop(socket.AF_INET6, b"\xfe\x80" + bytes(6) + identifier)
 
 
 def _number(address: str) -> int:

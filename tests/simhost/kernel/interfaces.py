@@ -72,12 +72,8 @@ CAPABILITIES = {
     "TXTLS4": 1 << 27,
     "TXTLS6": 1 << 28,
 }
-# What all the hosts' network cards are like: those of a virtual machine.
-NETWORK_CARD: dict[str, t.Any] = {
-    "options": ["TXCSUM", "RXCSUM", "VLAN_MTU", "VLAN_HWTAGGING", "JUMBO_MTU", "VLAN_HWCSUM", "TSO4", "TSO6", "LRO", "VLAN_HWTSO", "LINKSTATE", "TXCSUM_IPV6"],
-    "capabilities": ["TXCSUM", "RXCSUM", "VLAN_MTU", "VLAN_HWTAGGING", "JUMBO_MTU", "VLAN_HWCSUM", "TSO4", "TSO6", "LRO", "VLAN_HWTSO", "LINKSTATE", "TXCSUM_IPV6"],
-    "media": {"type": "Ethernet autoselect (10Gbase-T <full-duplex>)", "active": True, "speed": 10_000_000_000},
-}
+# What the hosts' network cards can do: those of a virtual machine.
+NETWORK_CARD = "RXCSUM TXCSUM VLAN_MTU VLAN_HWTAGGING JUMBO_MTU VLAN_HWCSUM TSO4 TSO6 LRO VLAN_HWTSO LINKSTATE TXCSUM_IPV6".split()
 # The module that makes an interface of each kind. The modules of the GENERIC kernel are loaded from the start.
 CLONERS = {"bridge": "if_bridge", "epair": "if_epair", "lo": "if_loop", "tap": "if_tuntap"}
 
@@ -284,14 +280,16 @@ def new_interface(kernel: Kernel, kind: str, name: str) -> Interface:
         "groups": [] if kind == "ether" else [kind],
         "nd6": ["PERFORMNUD", "IFDISABLED", "AUTO_LINKLOCAL"],
     }
-    if kind == "bridge":
+    if kind == "ether":
+        media = {"type": "Ethernet autoselect (10Gbase-T <full-duplex>)", "active": True, "speed": 10_000_000_000}
+        interface.update(options=[*NETWORK_CARD], media=media)
+    elif kind == "bridge":
         from . import bridge
 
         interface.update(options=["VLAN_HWTAGGING"], ether=generated_ether(kernel, name), nd6=["PERFORMNUD", "IFDISABLED"], bridge=bridge.new())
     elif kind == "tap":
-        interface.update(
-            options=["LINKSTATE", "MEXTPG"], ether=generated_ether(kernel, name), media={"type": "Ethernet 1000baseT <full-duplex>", "active": False, "speed": 0}
-        )
+        media = {"type": "Ethernet 1000baseT <full-duplex>", "active": False, "speed": 0}
+        interface.update(options=["LINKSTATE", "MEXTPG"], ether=generated_ether(kernel, name), media=media)
     elif kind == "epair":
         # Both ends have the address of their unit, but for the last octet.
         digest = hashlib.sha1(name[:-1].encode(), usedforsecurity=False).hexdigest()

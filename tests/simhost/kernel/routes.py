@@ -68,11 +68,7 @@ def lookup(kernel: Kernel, family: str, address: str) -> Route | None:
     """The route that packets to an address take: the longest prefix that contains it."""
     width = FAMILIES[family][1]
     wanted = number(family, address)
-    matching = [
-        route
-        for route in kernel["routes"][family]
-        if wanted & mask(route["prefixlen"], width) == number(family, route["destination"])
-    ]
+    matching = [route for route in kernel["routes"][family] if wanted & mask(route["prefixlen"], width) == number(family, route["destination"])]
     return max(matching, key=lambda route: route["prefixlen"], default=None)
 
 
@@ -148,14 +144,10 @@ def delete_address(kernel: Kernel, interface: Interface, family: str, address: s
         for entry in other[family]:
             if is_up(other) and entry["prefixlen"] == prefixlen < width and network(family, entry["address"], prefixlen) == destination:
                 add_address(kernel, other, family, entry["address"], prefixlen)
-    routes[:] = [
-        route
-        for route in routes
-        if "G" not in route["flags"]
-        or route["interface"] != interface["name"]
-        or (near := interface_for_gateway(kernel, family, route["gateway"])) is not None
-        and near["name"] == interface["name"]
-    ]
+    for route in [route for route in routes if "G" in route["flags"] and route["interface"] == interface["name"]]:
+        near = interface_for_gateway(kernel, family, route["gateway"])
+        if near is None or near["name"] != interface["name"]:
+            routes.remove(route)
 
 
 def withdraw_interface(kernel: Kernel, interface: Interface) -> None:

@@ -26,7 +26,7 @@ def sourced(host: Host, files: list[str], *, after: str = "") -> dict[str, str]:
     Files that do not exist are passed over. ``after`` is more to do for the shell. Raises CommandError when one cannot be read.
     """
     names = " ".join(shlex.quote(str(host.path(file))) for file in files)
-    script = f"{SOURCE}for _file in {names}; do _read \"$_file\"; done\n{after}\nset"
+    script = f'{SOURCE}for _file in {names}; do _read "$_file"; done\n{after}\nset'
     shell = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False, env={}, cwd="/")
     if shell.returncode != 0:
         raise CommandError(shell.stderr.strip() or "cannot read rc.conf", 2)

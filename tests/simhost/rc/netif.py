@@ -145,7 +145,7 @@ def _aliases(run: Run, name: str, family: str, action: str) -> bool:
     """Add or remove the addresses of one family in ``ifconfig_IF_aliases`` and ``ifconfig_IF_aliasN``."""
     if family in ("link", "ether") and action == "-alias":
         return False
-    prefix = f"ifconfig_{re.sub(r'[.\-/+]', '_', name)}_alias"
+    prefix = "ifconfig_" + re.sub(r"[.\-/+]", "_", name) + "_alias"
     numbered = sorted((int(key.removeprefix(prefix)), key) for key in run.variables if re.fullmatch(f"{prefix}[0-9]+", key))
     words = _variable(run, name, "ifconfig_IF_aliases").split()
     for _number, key in numbered:

@@ -100,7 +100,10 @@ def _start(run: Run, arguments: list[str]) -> int:
 
 
 def _only_static(run: Run, arguments: list[str]) -> int:
-    return 0 if all([_static(run, family, "add", _interface(arguments)) for family in _families(arguments)]) else 1
+    good = True
+    for family in _families(arguments):
+        good &= _static(run, family, "add", _interface(arguments))
+    return 0 if good else 1
 
 
 def _only_options(run: Run, arguments: list[str]) -> int:
@@ -117,6 +120,4 @@ def _stop(run: Run, arguments: list[str]) -> int:
     return 0
 
 
-ROUTING = Script(
-    "routing", "Routing setup", {"start": _start, "stop": _stop, "options": _only_options, "static": _only_static}, configuration=("routing",)
-)
+ROUTING = Script("routing", "Routing setup", {"start": _start, "stop": _stop, "options": _only_options, "static": _only_static}, configuration=("routing",))

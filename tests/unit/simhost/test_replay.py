@@ -70,33 +70,22 @@ def masked(text: str) -> str:
 
 def insert_states(directory: Path) -> None:
     """The states that the packets of pf-states made: a ping out, one from the host, and a connection to a forwarded port."""
-    guest, inside, outside, peer = "192.168.122.92", "192.168.122.1", "203.0.113.1", "203.0.113.2"
+    guest, inside, outside, peer, world = "192.168.122.92", "192.168.122.1", "203.0.113.1", "203.0.113.2", ("8.8.8.8", 8)
+    closing = ("FIN_WAIT_2", "FIN_WAIT_2")
     with state.opened(directory) as host:
-        for arguments in (
-            {"direction": "in", "proto": "icmp", "interface": "virbr0", "source": (guest, 47879), "destination": ("8.8.8.8", 8), "rule": 7},
-            {
-                **{"direction": "out", "proto": "icmp", "interface": "ext0", "source": (guest, 47879), "destination": ("8.8.8.8", 8)},
-                "translated_source": (outside, 29061),
-            },
-            {"direction": "out", "proto": "icmp", "interface": "virbr0", "source": (inside, 50695), "destination": (guest, 8), "rule": 3},
-            {
-                **{"direction": "in", "proto": "tcp", "interface": "ext0", "source": (peer, 10910), "destination": (outside, 2222)},
-                **{"translated_destination": (guest, 22), "levels": ("FIN_WAIT_2", "FIN_WAIT_2")},
-            },
-            {
-                **{"direction": "out", "proto": "tcp", "interface": "virbr0", "source": (peer, 10910), "destination": (guest, 22)},
-                **{"levels": ("FIN_WAIT_2", "FIN_WAIT_2"), "rule": 8},
-            },
-        ):
-            add_state(host.kernel, anchor=0, **t.cast("dict[str, t.Any]", arguments))
+        icmp = functools.partial(add_state, host.kernel, proto="icmp", anchor=0)
+        tcp = functools.partial(add_state, host.kernel, proto="tcp", anchor=0, levels=closing)
+        icmp(direction="in", interface="virbr0", source=(guest, 47879), destination=world, rule=7)
+        icmp(direction="out", interface="ext0", source=(guest, 47879), destination=world, translated_source=(outside, 29061))
+        icmp(direction="out", interface="virbr0", source=(inside, 50695), destination=(guest, 8), rule=3)
+        tcp(direction="in", interface="ext0", source=(peer, 10910), destination=(outside, 2222), translated_destination=(guest, 22))
+        tcp(direction="out", interface="virbr0", source=(peer, 10910), destination=(guest, 22), rule=8)
 
 
 def run_on(directory: Path, steps: list[session.Step]) -> list[session.Step]:
     """Run steps inside the host's root directory."""
     command = [sys.executable, "-m", "simhost", "run", str(directory), "--", "env", f"PYTHONPATH={TESTS}", sys.executable, "-m", "simhost.session"]
-    done = subprocess.run(
-        command, input=json.dumps(steps), capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(TESTS)}, cwd="/"
-    )
+    done = subprocess.run(command, input=json.dumps(steps), capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(TESTS)}, cwd="/")
     if done.returncode != 0:
         pytest.fail(f"the session did not run: {done.stderr}", pytrace=False)
     return t.cast("list[session.Step]", json.loads(done.stdout))
@@ -135,7 +124,7 @@ def test_step(name: str, number: int) -> None:
     expected = json.loads(SESSIONS[name].read_text(encoding="utf-8"))["steps"][number]
     got = replayed(name)[number]
     compared = ["rc", "stdout", *(["stderr"] if expected["rc"] != 0 else [])]
-    differences = []
+    differences: list[str] = []
     for part in compared:
         wanted, given = masked(str(expected[part])).splitlines(), masked(str(got[part])).splitlines()
         if wanted != given or (part != "rc" and masked(str(expected[part])) != masked(str(got[part]))):
