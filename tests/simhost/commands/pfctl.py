@@ -17,11 +17,9 @@ from ..pf.configuration import Flags, Options
 from ..pf.display import Display, View
 from ..pf.hosts import Interfaces, Resolver
 from ..pf.kernel import Pf, flush, is_loaded
-from ..pf.load import Loader, MachineFiles
 from ..pf.rules import ALL_ONES, FULL_LENGTH, mask_of, pack
 from ..pf.states import Criteria
-from ..pf.table_command import TableCommand, clear_tables
-from ..program import CommandError, Exit, NotSimulated, Usage, options
+from ..program import CommandError, NotSimulated, Usage, options
 from ..state import Host
 
 USAGE = """\
@@ -236,11 +234,9 @@ class Pfctl:
             for part in ("nat", "rules", "states", "info", "labels", "timeouts", "memory", "Tables"):
                 shown[part]()
             raise NotSimulated("the operating system fingerprints of -s all")
-        if self.show == "queue" and not self.quiet:
-            print("No queue in use")
-        elif self.show in shown:
+        if self.show in shown:
             shown[self.show]()
-        # There are never any ethernet rules nor source tracking nodes.
+        # There are never any ethernet rules, queues or source tracking nodes.
         return 0
 
     # ---- flush ----
@@ -293,9 +289,9 @@ class Pfctl:
     def _flush_tables(self) -> int:
         if self.recursive:
             return self._for_anchors(tables=True)
-        if not clear_tables(self.pf, self.anchor, quiet=self.quiet):
-            raise Exit(1)
-        return 0
+        if not self.pf.exists(self.anchor):
+            raise CommandError("Operation not supported by device")
+        return self._cleared(f"{self.pf.tables.remove(self.anchor)} tables deleted.")
 
     def _for_anchors(self, *, tables: bool = False, rules: bool = False) -> int:
         """Clear an anchor and all below it, the last one first."""
@@ -313,7 +309,7 @@ class Pfctl:
         for path in reversed(found):
             print(f"  {path or '/'}")
             if tables:
-                clear_tables(self.pf, path, quiet=True)
+                self.pf.tables.remove(path)
             if rules:
                 flush(self.pf, path, ("scrub", "filter"), os.getpid())
         return 0
@@ -324,7 +320,8 @@ class Pfctl:
 
     def _reset(self) -> int:
         self.pf.apply_options(Options())
-        self.pf.data["skip"] = []
+        # pfctl means "no interface", but the kernel takes it for a name.
+        self.pf.data.update(skip=[], loginterface="none")
         return self._cleared("pf: interface flags reset")
 
     # ---- states ----
@@ -423,6 +420,10 @@ class Pfctl:
         name = self.values["t"]
         if len(name) >= 32:
             usage()
+        # Imported where they are used: most calls only show something, and each is a process of its own.
+        from ..pf.load import MachineFiles
+        from ..pf.table_command import TableCommand
+
         return TableCommand(
             self.pf,
             self.resolver,
@@ -454,6 +455,8 @@ class Pfctl:
             optimize=level == "basic",
             load=frozenset(self.load),
         )
+        from ..pf.load import Loader
+
         Loader(self.host, self.pf, flags, self.stdin, self.macros).load(self.values.get("f", ""), self.anchor)
 
 

@@ -48,7 +48,8 @@ class Options:
     """The ``set`` options of a configuration; ``given`` names the ones that it sets itself."""
 
     def __init__(self) -> None:
-        self.limits = dict(LIMITS)
+        # pfctl knows no default of its own for these two, and sets them to 0 when it loads a main ruleset.
+        self.limits = {**LIMITS, "anchors": 0, "eth-anchors": 0}
         self.timeouts = dict(TIMEOUTS)
         self.debug = "urgent"
         self.loginterface = ""
@@ -70,9 +71,8 @@ class Configuration:
         self.root = Anchor(path, path)
         self.anchor = self.root
         self.stack: list[Anchor] = [self.root]
-        # The anchor in braces that was read last, until the statement that it belongs to is complete.
-        self.closed: Anchor | None = None
-        self.last: Anchor | None = None
+        # The anchor in braces that ended last, until the statement that it belongs to is complete.
+        self.body: Anchor | None = None
         self._anchors: dict[str, Anchor] = {}
         self._braces = 0
 
@@ -88,18 +88,17 @@ class Configuration:
 
     def close_brace(self) -> None:
         """End an anchor in braces."""
-        self.last = self.closed = self.stack.pop()
+        self.body = self.stack.pop()
         self.anchor = self.stack[-1]
 
-    def adopt(self, name: str | None) -> Anchor | None:
-        """Move the rules of the anchor in braces that ended last to their place; None if ``name`` is taken."""
-        held = self.last
+    def adopt(self, held: Anchor, name: str | None) -> bool:
+        """Move the rules of the anchor in braces that ended last to their place; False if ``name`` is taken."""
         parent = self.stack[-1].path
         target = self._find_or_create(f"{parent}/{name or held.name}" if parent else name or held.name)
         target.references += 1
         if target is not held:
             if target.count:
-                return None
+                return False
             for ruleset, rules in held.rulesets.items():
                 target.rulesets[ruleset] += rules
                 target.count += len(rules)
@@ -107,19 +106,18 @@ class Configuration:
             held.count = 0
             if not held.references:
                 self._anchors.pop(held.path, None)
-        self.last = target
-        return target
+        self.body = target
+        return True
 
-    def append(self, rule: Rule, anchor_call: str, anchor: Anchor | None = None) -> None:
-        """Add a copy of a rule to the current anchor."""
+    def append(self, rule: Rule, anchor_call: str) -> None:
+        """Add a copy of a rule to the current anchor, with the anchor in braces that ended last if it calls one."""
         rule.nr = self.stack[-1].count
         self.stack[-1].count += 1
-        self.add(rule, anchor_call, anchor)
+        self.add(rule, anchor_call)
 
-    def add(self, rule: Rule, anchor_call: str, anchor: Anchor | None = None) -> None:
+    def add(self, rule: Rule, anchor_call: str) -> None:
         """Add a copy of a rule without numbering it, as binat rules are."""
-        rule = dataclasses.replace(rule, anchor_call=anchor_call)
-        rule.body = anchor
+        rule = dataclasses.replace(rule, anchor_call=anchor_call, body=self.body)
         self.anchor.rulesets[RULESET_OF_ACTION[rule.action]].append(rule)
 
     def _find_or_create(self, path: str) -> Anchor:

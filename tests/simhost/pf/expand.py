@@ -107,26 +107,18 @@ def expand(context: Context, rule: Rule, parts: Parts, anchor_call: str = "") ->
             context.append(rule, anchor_call)
             added += 1
         if parts.nat and parts.nat.binat and not errors:
-            back = copy.copy(rule)
-            back.direction = "in"
-            answer = Redirection([Host(parts.source.hosts[0].addr, parts.source.hosts[0].af)], parts.nat.ports, {**parts.nat.options, "static-port": False})
-            expand(
-                context,
-                back,
-                Parts(
-                    interfaces=[interface],
-                    protos=[proto],
-                    source=Peer([destination], [destination_port]),
-                    destination=Peer([Host(parts.nat.hosts[0].addr)], [source_port]),
-                    users=[user],
-                    groups=[group],
-                    received_on=parts.received_on,
-                    icmp=[icmp],
-                    rdr=answer,
-                ),
-            )
+            own = Parts([interface], [proto], Peer([destination], [destination_port]), Peer(), [user], [group], parts.received_on, [icmp])
+            _expand_binat_answer(context, rule, own, parts.nat, source_port, anything if parts.source.hosts is None else parts.source.hosts)
     if not added:
         context.error("rule expands to no valid combination")
+
+
+def _expand_binat_answer(context: Context, rule: Rule, parts: Parts, nat: Redirection, port: Port, sources: list[Host]) -> None:
+    """The incoming half of binat-to: what comes for the translated address goes to the source."""
+    answer = copy.copy(rule)
+    answer.direction = "in"
+    target = Redirection([Host(sources[0].addr, sources[0].af)], nat.ports, {**nat.options, "static-port": False})
+    expand(context, answer, parts._replace(destination=Peer([Host(nat.hosts[0].addr)], [port]), rdr=target))
 
 
 def _agree(context: Context, af: str, interface: str, source: Host, destination: Host) -> bool:

@@ -15,6 +15,8 @@ from pathlib import Path
 from .rules import ALL_ONES, FULL_LENGTH, Address, Host, mask_of, pack
 
 MODIFIERS = ("network", "broadcast", "peer", "0")
+# What FreeBSD's /etc/hosts says, where there is none.
+_DEFAULT_HOSTS = "::1 localhost localhost.my.domain\n127.0.0.1 localhost localhost.my.domain\n"
 _DECIMAL = re.compile(r"\d+\Z")
 
 
@@ -94,10 +96,15 @@ def _addresses(interface: dict[str, t.Any], modifiers: list[str]) -> list[Host]:
     flags = interface.get("flags", [])
     if "peer" in modifiers and "POINTOPOINT" not in flags:
         return []
+    ipv4, ipv6 = _ipv4_addresses(interface, modifiers), [] if "broadcast" in modifiers else _ipv6_addresses(interface, modifiers)
+    # The kernel gives a loopback interface its IPv6 addresses when it appears, before anybody configures it.
+    return ipv6 + ipv4 if "LOOPBACK" in flags else ipv4 + ipv6
+
+
+def _ipv4_addresses(interface: dict[str, t.Any], modifiers: list[str]) -> list[Host]:
     hosts = []
-    first_only = "0" in modifiers
     for entry in interface.get("inet", []):
-        if "broadcast" in modifiers and ("BROADCAST" not in flags or not entry.get("broadcast")):
+        if "broadcast" in modifiers and ("BROADCAST" not in interface.get("flags", []) or not entry.get("broadcast")):
             continue
         chosen = entry["address"]
         if "broadcast" in modifiers:
@@ -105,22 +112,21 @@ def _addresses(interface: dict[str, t.Any], modifiers: list[str]) -> list[Host]:
         elif "peer" in modifiers:
             chosen = entry.get("peer", chosen)
         hosts.append(_interface_host(interface, "inet", chosen, entry["prefixlen"], modifiers))
-        if first_only:
-            break
-    if "broadcast" in modifiers:
-        return hosts
+    return hosts[:1] if "0" in modifiers else hosts
+
+
+def _ipv6_addresses(interface: dict[str, t.Any], modifiers: list[str]) -> list[Host]:
+    hosts = []
     for entry in interface.get("inet6", []):
         text = entry["address"].partition("%")[0]
         linklocal = pack(text, "inet6") >> 118 == 0xFE80 >> 6
         # A link-local network means nothing without its interface.
-        if linklocal and (first_only or "network" in modifiers):
+        if linklocal and {"0", "network"} & set(modifiers):
             continue
         host = _interface_host(interface, "inet6", text, entry["prefixlen"], modifiers)
         host.ifindex = interface["index"] if linklocal else 0
         hosts.append(host)
-        if first_only:
-            break
-    return hosts
+    return hosts[:1] if "0" in modifiers else hosts
 
 
 def _interface_host(interface: dict[str, t.Any], af: str, address: str, length: int, modifiers: list[str]) -> Host:
@@ -199,13 +205,11 @@ class Resolver:
                 hosts.append(_host(pack(address, af), af, length))
         return hosts
 
-    def _hosts_of(self, name: str) -> t.Iterator[str]:
-        if not self._hosts_file.is_file():
-            return
-        for line in self._hosts_file.read_text(encoding="utf-8").splitlines():
-            address, *names = line.partition("#")[0].split() or [""]
-            if name in names:
-                yield address
+    def _hosts_of(self, name: str) -> list[str]:
+        text = self._hosts_file.read_text(encoding="utf-8") if self._hosts_file.is_file() else _DEFAULT_HOSTS
+        lines = [line.partition("#")[0].split() for line in text.splitlines()]
+        # A host that has no IPv6 of its own prefers IPv4.
+        return sorted((words[0] for words in lines if name in words[1:]), key=lambda address: ":" in address)
 
 
 def _host(address: int, af: str, length: int | None) -> Host:

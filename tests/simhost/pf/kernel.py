@@ -26,6 +26,7 @@ import time
 import typing as t
 
 from .configuration import Options
+from .names import LIMITS
 from .rules import Rule
 from .tables import Member, Tables
 
@@ -79,8 +80,8 @@ class Pf:
         """The active rules of an anchor."""
         return [Rule.from_json(data) for data in self.anchors[path]["rules"].get(ruleset, [])]
 
-    def creator(self, path: str, ruleset: str, number: int) -> int:
-        """The process that loaded a rule."""
+    def creator(self, path: str, ruleset: str) -> int:
+        """The process that loaded a ruleset."""
         return t.cast(int, self.anchors[path]["pids"][ruleset])
 
     def create_anchor(self, path: str) -> None:
@@ -163,6 +164,10 @@ class Pf:
 
     def apply_options(self, options: Options, *, only: set[str] | None = None) -> None:
         """Take over the options of a configuration, or those of them that ``only`` names."""
+        if "states" in options.given and not {"adaptive.start", "adaptive.end"} & options.given:
+            options.timeouts["adaptive.start"] = options.limits["states"] // 10 * 6
+            options.timeouts["adaptive.end"] = options.limits["states"] // 10 * 12
+            options.given |= {"adaptive.start", "adaptive.end"}
         for kind, values in (("limits", options.limits), ("timeouts", options.timeouts)):
             self.data[kind].update({name: value for name, value in values.items() if only is None or name in only})
         for name in ("debug", "loginterface", "reassemble"):
@@ -183,7 +188,7 @@ def _initial_state() -> Json:
         "tables": [],
         "unlinked": [],
         "states": [],
-        "limits": options.limits,
+        "limits": dict(LIMITS),
         "timeouts": options.timeouts,
         "debug": options.debug,
         "loginterface": "",

@@ -11,6 +11,7 @@ rule is reduced without looking at the next token, what the ``error`` token does
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import typing as t
@@ -29,16 +30,19 @@ class ActionError(Exception):
 
 class Table(t.NamedTuple):
     """``actions[state]`` maps a terminal to a state to shift to, or to ``-1 - rule`` to reduce; ``gotos[state]`` maps nonterminals to
-    states; ``defaults[state]`` is the rule that a state reduces whatever comes, or -1; ``rules`` are (nonterminal, length, action)."""
+    states; ``defaults[state]`` is the reduction that a state makes whatever comes, or 0; ``rules`` are (nonterminal, length, action).
+
+    Parsing starts in state 0, to which nothing leads, and is complete in state ``end``.
+    """
 
     actions: list[dict[str, int]]
     gotos: list[dict[str, int]]
     defaults: list[int]
     rules: list[list[t.Any]]
-    start: int
     end: int
 
 
+@functools.cache
 def load_table(grammar: Path) -> Table:
     """The table of a grammar; it is computed once and kept among the compiled modules beside the grammar."""
     text = grammar.read_bytes()
@@ -67,29 +71,27 @@ def _compute(grammar: str) -> Table:
     analyzer = LALR_Analyzer(ParserConf(compiled.rules, {}, ["ruleset"]))
     analyzer.compute_lalr()
     parse_table = analyzer.parse_table
-    numbers = {state: number for number, state in enumerate(parse_table.states)}
-    rule_numbers = {rule: number for number, rule in enumerate(compiled.rules)}
-    nonterminals = {rule.origin.name for rule in compiled.rules}
-    actions: list[dict[str, int]] = []
-    gotos: list[dict[str, int]] = []
-    defaults: list[int] = []
-    for entries in parse_table.states.values():
-        actions.append({})
-        gotos.append({})
-        for symbol, (kind, argument) in entries.items():
-            if symbol in nonterminals:
-                gotos[-1][symbol] = numbers[argument]
-            elif kind is Shift:
-                actions[-1][symbol] = numbers[argument]
-            else:
-                actions[-1][symbol] = -1 - rule_numbers[argument]
-        targets = set(actions[-1].values())
-        only = targets.pop() if len(targets) == 1 else 0
-        defaults.append(-1 - only if only < 0 else -1)
-    rules = [[rule.origin.name, len(rule.expansion), rule.alias or ""] for rule in compiled.rules]
     (start,) = parse_table.start_states.values()
     (end,) = parse_table.end_states.values()
-    return Table(actions, gotos, defaults, rules, numbers[start], numbers[end])
+    states = [start, *(state for state in parse_table.states if state != start)]
+    numbers = {state: number for number, state in enumerate(states)}
+    nonterminals = {rule.origin.name for rule in compiled.rules}
+    rule_numbers = {rule: number for number, rule in enumerate(compiled.rules)}
+    actions: list[dict[str, int]] = [{} for _ in states]
+    gotos: list[dict[str, int]] = [{} for _ in states]
+    defaults = [0 for _ in states]
+    for number, state in enumerate(states):
+        for symbol, (kind, argument) in parse_table.states[state].items():
+            if symbol in nonterminals:
+                gotos[number][symbol] = numbers[argument]
+            else:
+                actions[number][symbol] = numbers[argument] if kind is Shift else -1 - rule_numbers[argument]
+        targets = set(actions[number].values())
+        if len(targets) == 1 and min(targets) < 0:
+            defaults[number] = targets.pop()
+            actions[number].clear()
+    rules = [[rule.origin.name, len(rule.expansion), rule.alias or ""] for rule in compiled.rules]
+    return Table(actions, gotos, defaults, rules, numbers[end])
 
 
 def parse(table: Table, next_token: t.Callable[[], tuple[str, t.Any]], actions: object, on_error: t.Callable[[], None]) -> bool:
@@ -98,56 +100,55 @@ def parse(table: Table, next_token: t.Callable[[], tuple[str, t.Any]], actions: 
     ``actions`` has a method for every action named in the grammar; it gets the values of the right side and returns the
     value of the left. A rule without an action has the value of its first symbol. ``on_error`` reports a syntax error.
     """
+    names = [name for name, _, _ in table.rules]
+    lengths = [length for _, length, _ in table.rules]
     bound = [getattr(actions, action) if action else None for _, _, action in table.rules]
-    states = [table.start]
+    defaults, moves, gotos = table.defaults, table.actions, table.gotos
+    states = [0]
     values: list[t.Any] = [None]
     token: tuple[str, t.Any] | None = None
     quiet = 0
     while True:
         state = states[-1]
-        move = -1 - table.defaults[state]
-        if move == 0:
-            if token is None:
-                token = next_token()
+        move = defaults[state]
+        if not move:
+            token = token or next_token()
             if state == table.end and token[0] == END:
                 return True
-            move = table.actions[state].get(token[0])
-        failed = move is None
-        if failed:
-            if not quiet:
-                on_error()
-        elif move >= 0:
-            states.append(move)
-            values.append(token[1])
-            token = None
-            quiet -= quiet > 0
-            continue
-        else:
-            name, length, _ = table.rules[-1 - move]
-            action = bound[-1 - move]
+            move = moves[state].get(token[0], 0)
+            if move > 0:
+                states.append(move)
+                values.append(token[1])
+                token = None
+                quiet -= quiet > 0
+                continue
+        if move:
+            rule = -1 - move
+            length = lengths[rule]
+            action = bound[rule]
             arguments = values[len(values) - length :]
             try:
                 value = action(*arguments) if action else arguments[0] if arguments else None
             except ActionError:
-                failed = True
-                # The symbols stay on the stack until recovery takes them off.
+                pass  # The symbols stay on the stack until recovery takes them off.
             else:
                 if length:
                     del states[-length:], values[-length:]
-                states.append(table.gotos[states[-1]][name])
+                states.append(gotos[states[-1]][names[rule]])
                 values.append(value)
-        if not failed:
-            continue
+                continue
+        elif not quiet:
+            on_error()
         if quiet < _QUIET_TOKENS:
             quiet = _QUIET_TOKENS
-            while (move := table.actions[states[-1]].get(ERROR, -1)) < 0:
+            while ERROR not in moves[states[-1]]:
                 states.pop()
                 values.pop()
                 if not states:
                     return False
-            states.append(move)
+            states.append(moves[states[-1]][ERROR])
             values.append(None)
+        elif token and token[0] == END:
+            return False
         else:
-            if token and token[0] == END:
-                return False
             token = None

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import sys
 import typing as t
@@ -204,7 +205,7 @@ class Loader:
         if isinstance(rule.body, Anchor):
             call = rule.body.name if rule.body.count else rule.body.path
         try:
-            rule.labels = [expand_label(label, rule, NAME_SIZE) for label in rule.labels]
+            rule.labels = list(itertools.takewhile(bool, (expand_label(label, rule, NAME_SIZE) for label in rule.labels)))
             rule.tag = expand_label(rule.tag, rule, NAME_SIZE)
             rule.match_tag = expand_label(rule.match_tag, rule, NAME_SIZE)
         except LabelTooLong:
@@ -214,9 +215,7 @@ class Loader:
             exists = self._add(rule, ruleset, path, call)
         if self._flags.verbose or exists:
             numbered = self._flags.very_verbose
-            text = format_rule(
-                rule, anchor_call=call, numbered=numbered, numeric=self._flags.numeric, **({"count": userland_count} if numbered else {})
-            )
+            text = format_rule(rule, anchor_call=call, numbered=numbered, numeric=self._flags.numeric, **({"count": userland_count} if numbered else {}))
             indent = "" if self._flags.very_verbose else "  " * depth
             print(f"{indent}{text}", end=" -- rule was already present\n" if exists else "")
 
@@ -255,9 +254,7 @@ class Loader:
                 return members_of(part)
             members = read_members(self._files.read(part), self._resolver)
         except NotAHost:
-            raise TableError(
-                f'cannot load "{part}": Invalid argument' if isinstance(part, str) else "cannot create address buffer: Invalid argument"
-            ) from None
+            raise TableError(f'cannot load "{part}": Invalid argument' if isinstance(part, str) else "cannot create address buffer: Invalid argument") from None
         except OSError as error:
             raise TableError(f'cannot load "{part}": {error.strerror}') from None
         if members is None:

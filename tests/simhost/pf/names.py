@@ -14,6 +14,7 @@ TCP, UDP, ICMP, ICMP6, SCTP = 6, 17, 1, 58, 132
 
 TCP_FLAGS = "FSRPAUEWe"
 
+# fmt: off
 # Several names may stand for one number; the first one is printed.
 ICMP_TYPES = {
     "inet": {
@@ -68,17 +69,17 @@ TIMEOUT_NUMBERS = (
     "udp.multiple", "icmp.first", "icmp.error", "other.first", "other.single", "other.multiple", "frag", "interval",
     "adaptive.start", "adaptive.end", "src.track", "tcp.tsdiff", "sctp.first", "sctp.opening", "sctp.established",
     "sctp.closing", "sctp.closed",
-)  # fmt: skip
+)
 
 _HINT_NAMES = ("tcp.first", "tcp.opening", "tcp.established", "tcp.closing", "tcp.finwait", "tcp.closed", "tcp.tsdiff")
-_SATELLITE = dict(zip(_HINT_NAMES, (180, 35, 86400, 905, 50, 95, 60)))
+_SATELLITE = dict(zip(_HINT_NAMES, (180, 35, 86400, 905, 50, 95, 60), strict=True))
 # What `set optimization NAME` does to the timeouts.
 OPTIMIZATIONS = {
-    "normal": dict(zip(_HINT_NAMES, (120, 30, 86400, 900, 45, 90, 30))),
+    "normal": dict(zip(_HINT_NAMES, (120, 30, 86400, 900, 45, 90, 30), strict=True)),
     "satellite": _SATELLITE,
     "high-latency": _SATELLITE,
-    "conservative": dict(zip(_HINT_NAMES, (3600, 900, 432000, 3600, 600, 180, 60))),
-    "aggressive": dict(zip(_HINT_NAMES, (30, 5, 18000, 60, 30, 30, 10))),
+    "conservative": dict(zip(_HINT_NAMES, (3600, 900, 432000, 3600, 600, 180, 60), strict=True)),
+    "aggressive": dict(zip(_HINT_NAMES, (30, 5, 18000, 60, 30, 30, 10), strict=True)),
 }
 
 # In the order of `pfctl -sm`.
@@ -96,6 +97,7 @@ GROUPS = {
     "bind": 53, "unbound": 59, "proxy": 62, "authpf": 63, "_pflogd": 64, "_dhcp": 65, "uucp": 66, "dialer": 68, "network": 69,
     "audit": 77, "www": 80, "u2f": 116, "ntpd": 123, "_ypldap": 160, "hast": 845, "tests": 977, "nogroup": 65533, "nobody": 65534,
 }
+# fmt: on
 
 
 def _lines(name: str) -> Iterator[list[str]]:

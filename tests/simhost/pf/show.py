@@ -147,10 +147,7 @@ def _block_return(rule: Rule) -> str:
     if rule.block_return != "icmp":
         return " drop"
     codes = {af: code & 255 for af, code in (("inet", rule.return_icmp), ("inet6", rule.return_icmp6))}
-    texts = {
-        af: names.icmp_code_name(kind >> 8, codes[af], af) or str(codes[af])
-        for af, kind in (("inet", rule.return_icmp), ("inet6", rule.return_icmp6))
-    }
+    texts = {af: names.icmp_code_name(kind >> 8, codes[af], af) or str(codes[af]) for af, kind in (("inet", rule.return_icmp), ("inet6", rule.return_icmp6))}
     if rule.af:
         return f" return-icmp{'6' if rule.af == 'inet6' else ''}({texts[rule.af]})"
     return f" return-icmp({texts['inet']}, {texts['inet6']})"
@@ -304,7 +301,7 @@ def format_table(name: str, flags: t.Iterable[str], contents: list[list[Host] | 
     merged = False
     for part in contents or []:
         if isinstance(part, str):
-            text += f"{' }' if merged else ''} file \"{part}\""
+            text += f'{" }" if merged else ""} file "{part}"'
             merged = False
             continue
         text += "" if merged else " {"

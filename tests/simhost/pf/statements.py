@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
 import typing as t
 from pathlib import Path
@@ -27,7 +28,6 @@ from .values import (
     UINT_MAX,
     Interface,
     Peer,
-    PortRange,
     Redirection,
     Values,
     fit_dynamic,
@@ -38,8 +38,10 @@ GRAMMAR = Path(__file__).with_name("grammar.lark")
 
 _ORDER = ("", "options", "ethernet", "normalization", "queueing", "translation", "filtering")
 _WRONG_ORDER = "Rules must be in order: options, ethernet, normalization, queueing, translation, filtering"
+# The bits of "flags S/SA".
+_SYN, _SYN_ACK = 0x02, 0x12
 _DEBUG_LEVELS = ("none", "urgent", "misc", "loud")
-_NO_LOG = ([], 0)
+_NO_LOG: tuple[list[str], int] = ([], 0)
 
 # A table member as written: address, family, negated; or the path of a file of them.
 TableContents = list[list[Host] | str]
@@ -132,7 +134,7 @@ class Statements(Values):
         return f"{self._lexer.source.name}:{self._lexer.line}"
 
     def append(self, rule: Rule, anchor_call: str) -> None:
-        self.configuration.append(rule, anchor_call, self.configuration.closed and self.configuration.last)
+        self.configuration.append(rule, anchor_call)
 
     def interface_index(self, name: str) -> int:
         return self.resolver.interfaces.index(name)
@@ -421,12 +423,12 @@ class Statements(Values):
     ) -> None:
         self._in_order("filtering")
         configuration = self.configuration
-        if configuration.closed:
+        if configuration.body:
             if name and "/" in name:
                 self.fail("anchor paths containing '/' cannot be used for inline anchors.")
-            if configuration.adopt(name) is None:
+            if not configuration.adopt(configuration.body, name):
                 self.fail(f"inline anchor '{name}' already exists")
-            name = configuration.last.name
+            name = configuration.body.name
         elif not name:
             self.fail("anchors without explicit rules must specify a name")
         rule = Rule(direction=direction or "", quick=quick, af=af or "")
@@ -436,7 +438,7 @@ class Statements(Values):
             self.fail("cannot specify state handling on anchors")
         self._decide_family(rule, *from_to)
         expand(self, rule, _parts(interfaces, protos, from_to, options), name)
-        configuration.closed = None
+        configuration.body = None
 
     def translation_anchor(
         self,
@@ -648,7 +650,8 @@ class Statements(Values):
                 rule.af = peer.hosts[0].af
 
     def _labels(self, options: dict[str, t.Any]) -> list[str]:
-        labels = options.get("label", [])
+        # Nothing after an empty label is ever looked at.
+        labels = list(itertools.takewhile(bool, options.get("label", [])))
         if any(len(label) >= NAME_SIZE for label in labels):
             self.fail(f"rule label too long (max {NAME_SIZE - 1} chars)")
         return labels
@@ -703,7 +706,7 @@ class Statements(Values):
             if name == "timeout":
                 self._apply_state_timeout(rule, *value)
                 continue
-            if name in given and given[name]:
+            if given.get(name):
                 self.fail(_TWICE.get(name, f"state option '{name}' multiple definitions"))
             if name in _POSITIVE and not (all(value) if isinstance(value, list) else value):
                 self.fail(_POSITIVE[name])
@@ -720,7 +723,7 @@ class Statements(Values):
         rule.pflow = "pflow" in given
         rule.allow_related = "allow-related" in given
         if rule.action == "pass" and not any((rule.flags, rule.flagset, rule.fragment, "flags" in options)) and rule.keep_state:
-            rule.flags, rule.flagset = names.parse_tcp_flags("S"), names.parse_tcp_flags("SA")
+            rule.flags, rule.flagset = _SYN, _SYN_ACK
         if rule.max_states and not {"adaptive.start", "adaptive.end"} & set(rule.timeouts):
             rule.timeouts["adaptive.start"] = rule.max_states // 10 * 6
             rule.timeouts["adaptive.end"] = rule.max_states // 10 * 12

@@ -116,18 +116,19 @@ def _first_line(state: State) -> str:
         inner[position] = [inner[position][0], outer[position][1]]
     ends = []
     for position in (1, 0):
-        text = _end(*outer[position], state["af"])
+        text = _end(outer[position], state["af"])
         if outer[position] != inner[position]:
-            text += f" ({_end(*inner[position], state['af'])})"
+            text += f" ({_end(inner[position], state['af'])})"
         ends.append(text)
     proto = names.protocol_name(state["proto"]) or state["proto"]
     levels = state["levels"] if outgoing else state["levels"][::-1]
     return f"{state['ifname']} {proto} {ends[0]} {'->' if outgoing else '<-'} {ends[1]}       {levels[0]}:{levels[1]}"
 
 
-def _end(address: str, port: int, af: str) -> str:
+def _end(end: list[t.Any], af: str) -> str:
+    address, port = end
     if not port:
-        return address
+        return f"{address}"
     return f"{address}:{port}" if af == "inet" else f"{address}[{port}]"
 
 

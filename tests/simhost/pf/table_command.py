@@ -257,18 +257,6 @@ class TableCommand:
         return 0
 
 
-def clear_tables(pf: Pf, anchor: str, *, quiet: bool, recursive: bool = False) -> bool:
-    """Remove the tables of an anchor; False if there is no such anchor, after saying so unless ``recursive``."""
-    if not pf.exists(anchor):
-        if not recursive:
-            print("pfctl: Operation not supported by device", file=sys.stderr)
-        return False
-    removed = pf.tables.remove(anchor)
-    if not quiet:
-        print(f"{removed} tables deleted.", file=sys.stderr)
-    return True
-
-
 def _line(member: Member, letter: str) -> str:
     text = str(member)
     return f"{letter} {text if member.negated else f' {text}'}"

@@ -52,6 +52,9 @@ class PortRange(t.NamedTuple):
     star: bool = False
 
 
+NO_PORTS = PortRange(0)
+
+
 class Port(t.NamedTuple):
     """A condition on a port; ``op`` is "" for none."""
 
@@ -88,7 +91,7 @@ class Redirection:
     """The target of a translation or of route-to: hosts, a port range, pool options."""
 
     hosts: list[Host]
-    ports: PortRange = PortRange(0)
+    ports: PortRange = NO_PORTS
     options: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     af: str = ""
     binat: bool = False
@@ -475,9 +478,9 @@ class Values:
     def tos_name(self, text: str) -> int:
         if text.lower() in names.TOS:
             return names.TOS[text.lower()]
-        if re.fullmatch(r"0x[0-9a-fA-F]+", text) and int(text, 16) <= 255:
-            return int(text, 16)
-        self.fail(f"illegal tos value {text}")
+        if not re.fullmatch(r"0x[0-9a-fA-F]+", text) or int(text, 16) > 255:
+            self.fail(f"illegal tos value {text}")
+        return int(text, 16)
 
     def tos_number(self, number: int) -> int:
         if not 0 <= number <= 255:
@@ -572,7 +575,7 @@ class Values:
         elif name == "af-to":
             if "nat" in options:
                 self.fail("cannot respecify af-to")
-            return {**options, "af-to": value[0].af, **dict(zip(("nat", "rdr"), value))}
+            return {**options, "af-to": value[0].af, **dict(zip(("nat", "rdr"), value, strict=False))}
         return {**options, name: value}
 
     def option_user(self, _keyword: str, users: list[Identity]) -> tuple[str, t.Any]:
@@ -826,7 +829,7 @@ class Values:
     def redirection_port(self, hosts: list[Host], _port: str, ports: PortRange, options: dict[str, t.Any]) -> Redirection:
         return Redirection(hosts, ports, options)
 
-    def binat_redirection(self, _arrow: str, hosts: list[Host], _port: str = "", ports: PortRange = PortRange(0)) -> Redirection:
+    def binat_redirection(self, _arrow: str, hosts: list[Host], _port: str = "", ports: PortRange = NO_PORTS) -> Redirection:
         return Redirection(hosts, ports)
 
     def pool_opts_first(self, option: tuple[str, t.Any]) -> dict[str, t.Any]:
