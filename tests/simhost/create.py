@@ -33,7 +33,6 @@ COMMANDS = {
     **dict.fromkeys(("at", "id", "lockf", "nc", "netstat", "sockstat", "uname", "which"), "/usr/bin"),
     "dnsmasq": "/usr/local/sbin",
 }
-LINUX_FILES = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime", "mime.types", "ssl", "ca-certificates")
 
 
 def names() -> list[str]:
@@ -72,20 +71,10 @@ def _make_files(directory: Path, description: dict[str, t.Any]) -> None:
         (root / folder).chmod(0o1777)
     (root / "root").chmod(0o700)
     shutil.copytree(HERE / "files", root, dirs_exist_ok=True)
-    for path in LINUX_FILES:  # what the dynamic linker and the C library of Linux's programs read
-        source = Path("/etc", path)
-        if source.is_dir():
-            shutil.copytree(source, root / "etc" / path, symlinks=True, ignore_dangling_symlinks=True, ignore=_unreadable)
-        elif source.exists() and os.access(source, os.R_OK):
-            shutil.copyfile(source, root / "etc" / path)
     for path, lines in description["files"].items():
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-def _unreadable(folder: str, entries: list[str]) -> list[str]:
-    return [entry for entry in entries if not os.access(os.path.join(folder, entry), os.R_OK) and not os.path.islink(os.path.join(folder, entry))]
 
 
 def _make_commands(directory: Path) -> None:
@@ -96,9 +85,14 @@ def _make_commands(directory: Path) -> None:
     python = Path(os.path.realpath(os.path.dirname(sys.executable)), os.path.basename(sys.executable))
     setting = f"SIMHOST={shlex.quote(str(directory))} PYTHONPATH={shlex.quote(str(HERE.parent))}"
     for command, place in COMMANDS.items():
-        script = directory / "commands" / (place if place in COMMAND_DIRECTORIES else "/sbin").lstrip("/") / command
-        script.write_text(f'#!/bin/sh\n{setting} exec {shlex.quote(str(python))} -s -m simhost {command} "$@"\n', encoding="utf-8")
-        script.chmod(0o755)
+        places = {place} & {*COMMAND_DIRECTORIES}
+        if not places or any(os.path.lexists(f"{folder}/{command}") for folder in ("/bin", "/usr/bin")):
+            # Linux's folder would be its place, or Linux has a command of this name there, which would be found first.
+            places.add("/sbin")
+        for folder in places:
+            script = directory / "commands" / folder.lstrip("/") / command
+            script.write_text(f'#!/bin/sh\n{setting} exec {shlex.quote(str(python))} -s -m simhost {command} "$@"\n', encoding="utf-8")
+            script.chmod(0o755)
 
 
 def _kernel(description: dict[str, t.Any]) -> dict[str, t.Any]:

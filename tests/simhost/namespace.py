@@ -24,8 +24,12 @@ from .state import OWN_DIRECTORIES
 # FreeBSD's search path, but for /sbin first: that is where the host's commands are, over Linux's of the same name.
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 COMMAND_DIRECTORIES = ("/sbin", "/usr/sbin", "/usr/local/sbin")
+# What Linux's programs need of their own /etc: links to them, and what the dynamic linker and TLS read.
+LINUX_FILES = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl")
 # Linux's, and nothing that a FreeBSD host would have.
 HIDDEN = {"/lost+found", "/run"}
+
+SETTINGS = Path("/proc/sys")
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE, MS_UNBINDABLE = 4096, 16384, 1 << 18, 1 << 17
@@ -72,7 +76,7 @@ def enter(directory: Path, visible: Iterable[str] = ()) -> None:
         _populate(root, directory)
         # Ansible takes the service manager from the name of process 1.
         _mount(str(directory / "init"), str(root / "proc/1/comm"), flags=MS_BIND)
-        for path in (str(directory), *visible):
+        for path in (str(directory), *LINUX_FILES, *visible):
             _show(root, directory, os.path.realpath(path))
         os.chroot(root)
     except OSError as error:
@@ -130,7 +134,7 @@ def _advice() -> str:
         ("user.max_user_namespaces", "15000"),
     ):
         with contextlib.suppress(OSError):
-            value = Path("/proc/sys", setting.replace(".", "/")).read_text(encoding="ascii").strip()
+            value = (SETTINGS / setting.replace(".", "/")).read_text(encoding="ascii").strip()
             if (value == "0") != (wanted == "0"):
                 return f"Unprivileged user namespaces are off: run 'sudo sysctl {setting}={wanted}', or run this as root."
     return "Run this as root, or allow unprivileged user namespaces."

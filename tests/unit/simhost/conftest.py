@@ -7,4 +7,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+import pytest
+
+TESTS = Path(__file__).parents[2]
+sys.path.insert(0, str(TESTS))
+
+
+@pytest.fixture
+def host_directory(tmp_path: Path) -> Path:
+    """The folder of a freshly booted host."""
+    from simhost import create
+
+    directory = tmp_path / "host"
+    create.create(directory, "fresh")
+    return directory
