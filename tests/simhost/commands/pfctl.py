@@ -17,6 +17,7 @@ from ..pf.configuration import Flags, Options
 from ..pf.display import Display, View
 from ..pf.hosts import Interfaces, Resolver
 from ..pf.kernel import Pf, flush, is_loaded
+from ..pf.messages import NO_ANCHOR, warn
 from ..pf.rules import ALL_ONES, FULL_LENGTH, mask_of, pack
 from ..pf.states import Criteria
 from ..program import CommandError, NotSimulated, Usage, options
@@ -46,11 +47,6 @@ READ_WRITE = "dekKfFxz"
 def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
     """Run pfctl."""
     return Pfctl(host, argv, stdin).run()
-
-
-def warn(message: str) -> None:
-    """A message of warnx(3)."""
-    print(f"pfctl: {message}", file=sys.stderr)
 
 
 def usage() -> t.NoReturn:
@@ -299,7 +295,7 @@ class Pfctl:
 
         def walk(path: str) -> None:
             if not self.pf.exists(path):
-                raise CommandError("Anchor does not exist.")
+                raise CommandError(NO_ANCHOR)
             for name in self.pf.children(path):
                 found.append(f"{path}/{name}" if path else name)
                 walk(found[-1])

@@ -6,16 +6,18 @@
 
 No packet is evaluated. A configuration goes through these modules in order:
 
-``lexer`` and ``lalr`` with ``grammar.lark`` and the actions of ``statements``
-    text to rules, as pfctl's yacc grammar: same tokens, same recovery, same messages
+``lexer``, and ``lalr`` with ``grammar.lark``
+    text to statements, as pfctl's yacc grammar: same tokens, same recovery
+``statements`` with the ``actions``
+    statements to rules that still have lists (``nodes``), options, tables; pfctl's messages
 ``expand``
     one statement with lists to many :class:`simhost.pf.rules.Rule`
 ``optimize``
     pfctl's ruleset optimizer: duplicates, tables for addresses, order
-``show``
-    rules, tables and status as text
+``load``
+    all of that for a file and the anchors that it asks for, into the kernel in one transaction
 ``kernel``, ``tables`` and ``states``
     what is loaded, kept in ``state.json`` below the key ``pf``
-``load``
-    a configuration to the kernel, in one transaction
+``show`` and ``display``
+    rules, tables and status as text
 """

@@ -7,20 +7,18 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 import typing as t
 
 from ..program import CommandError
 from .hosts import Interfaces
 from .kernel import Pf
+from .messages import NO_ANCHOR, warn
 from .names import LIMITS, TIMEOUTS
 from .rules import Address, Rule
 from .show import format_rule, is_brace_name
 from .states import format_state
 from .tables import Table
-
-NO_ANCHOR = "Anchor does not exist."
 
 _DEBUG_TITLES = {"none": "None", "urgent": "Urgent", "misc": "Misc", "loud": "Loud"}
 _STATE_COUNTERS = ("searches", "inserts", "removals")
@@ -81,7 +79,7 @@ class Display:
                 self._line(depth, "}")
             return
         if not self._pf.exists(path):
-            print(f"pfctl: {NO_ANCHOR}", file=sys.stderr)
+            warn(NO_ANCHOR)
             return
         if self._view.titles and not labels:
             self.title("FILTER RULES:")
@@ -127,7 +125,7 @@ class Display:
                 self._line(depth, "}")
             return
         if not self._pf.exists(path):
-            print("pfctl: DIOCGETRULES: Invalid argument", file=sys.stderr)
+            warn("DIOCGETRULES: Invalid argument")
             return
         for ruleset in ("nat", "rdr", "binat"):
             for rule in self._pf.rules(path, ruleset):

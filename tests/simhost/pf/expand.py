@@ -12,8 +12,8 @@ import sys
 import typing as t
 
 from . import names
+from .nodes import Icmp, Identity, Interface, Peer, Port, Redirection, fit_dynamic, out_of_order
 from .rules import FULL_LENGTH, NAT_PORTS, RULESET_OF_ACTION, Address, Endpoint, Host, Pool, PoolAddress, Rule, length_of, unpack
-from .values import Icmp, Identity, Interface, Peer, Port, Redirection, fit_dynamic, out_of_order
 
 _PORT_PROTOCOLS = (names.TCP, names.UDP, names.SCTP)
 # Pool types that take tables and interfaces with several addresses.

@@ -14,16 +14,18 @@ import typing as t
 
 from ..program import CommandError, Exit
 from ..state import Host as Machine
+from .actions.base import NAME_SIZE
+from .actions.settings import TableContents, TableError
 from .configuration import Anchor, Configuration, Flags
 from .expand import LabelTooLong, expand_label
 from .hosts import Interfaces, Resolver
 from .kernel import Pf, PfError, RuleExists, Transaction
+from .messages import warn
 from .optimize import AddressTable, Optimizer, TablesNotLoaded
 from .rules import FULL_LENGTH, Host, Rule, length_of
 from .show import format_rule, format_table, userland_count
-from .statements import Statements, TableContents, TableError, warn
+from .statements import Statements
 from .tables import Member, member_of
-from .values import NAME_SIZE
 
 
 class MachineFiles:

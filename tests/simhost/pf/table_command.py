@@ -17,6 +17,7 @@ from .display import print_counters
 from .hosts import Resolver
 from .kernel import Pf
 from .load import MachineFiles, NotAHost, parse_member, read_members, warn_of_duplicates
+from .messages import warn
 from .tables import ConstantTable, Member, NoSuchTable, Table
 
 NO_TABLE = "Table does not exist."
@@ -61,7 +62,7 @@ class TableCommand:
             return FAILED
 
     def _fail(self, message: str) -> int:
-        print(f"pfctl: {message}", file=sys.stderr)
+        warn(message)
         return FAILED
 
     def _say(self, text: str) -> None:
@@ -103,7 +104,7 @@ class TableCommand:
             try:
                 more = parse_member(word, self.resolver, only_hosts=only_hosts)
             except NotAHost:
-                print(f"pfctl: cannot decode {word}: Invalid argument", file=sys.stderr)
+                warn(f"cannot decode {word}: Invalid argument")
                 raise _Failed from None
             if more is None:
                 raise _Failed
@@ -116,11 +117,11 @@ class TableCommand:
         try:
             members = read_members(self.files.read(name), self.resolver, only_hosts=only_hosts)
         except (OSError, NotAHost) as error:
-            print(f"pfctl: cannot load {name}: {getattr(error, 'strerror', None) or 'Invalid argument'}", file=sys.stderr)
+            warn(f"cannot load {name}: {getattr(error, 'strerror', None) or 'Invalid argument'}")
             raise _Failed from None
         if members is None:
             # FreeBSD's words for an errno of 0: it was a word of the file that could not be resolved.
-            print(f"pfctl: cannot load {name}: No error: 0", file=sys.stderr)
+            warn(f"cannot load {name}: No error: 0")
             raise _Failed
         return members
 
