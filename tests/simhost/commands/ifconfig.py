@@ -141,7 +141,7 @@ def _one(host: Host, arguments: Arguments, name: str) -> int:
         return 0
     if ("d" in arguments.letters and interfaces.is_up(interface)) or ("u" in arguments.letters and not interfaces.is_up(interface)):
         return 0
-    request = Request(host.kernel, interface, arguments.family or "inet", printed_name=created)
+    request = Request(host.kernel, interface, arguments.family or "inet", created)
     try:
         parameters.apply(request, words, parameters.PARAMETERS | bridge.PARAMETERS)
     finally:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import random
 import re
 import socket
 import typing as t
@@ -22,27 +20,25 @@ LINK_FAMILIES = ("link", "ether", "lladdr")
 FAMILIES = ("inet", "inet6", *LINK_FAMILIES)
 
 
-@dataclasses.dataclass
 class Request:
-    """One call of ifconfig: its interface, and the address that its words add up to, which is set when all are read."""
+    """One call of ifconfig: its interface, and the address that its words add up to, which is set when all are read.
 
-    kernel: Kernel
-    interface: Interface
-    family: str = "inet"
-    printed_name: str = ""
-    address: str = ""
-    netmask: int | None = None
-    broadcast: str | None = None
-    flags6: list[str] = dataclasses.field(default_factory=list)
-    doomed: str = ""
-    alias: int = 0
-    clear: bool = False
-    add: bool = True
-    mask_only: bool = False
+    (No dataclass here nor in the other modules of ifconfig: importing dataclasses takes as long as the rest of a call.)
+    """
 
-    @property
-    def name(self) -> str:
-        return str(self.interface["name"])
+    def __init__(self, kernel: Kernel, interface: Interface, family: str, printed_name: str) -> None:
+        self.kernel = kernel
+        self.interface = interface
+        self.family = family
+        self.printed_name = printed_name
+        self.address = self.doomed = ""
+        self.netmask: int | None = None
+        self.broadcast: str | None = None
+        self.flags6: list[str] = []
+        self.alias = 0
+        self.clear = False
+        self.add = True
+        self.mask_only = False
 
 
 class Parameter(t.NamedTuple):
@@ -217,6 +213,8 @@ def _read_inet6(word: str) -> str:
 
 def _read_ether(word: str) -> str:
     if word == "random":
+        import random
+
         return ":".join(f"{octet:02x}" for octet in (random.randrange(64) << 2 | 2, *random.randbytes(5)))
     octets = word.replace("-", ":").split(":") if not re.fullmatch(r"[0-9a-fA-F]{4}(\.[0-9a-fA-F]{4}){2}", word) else re.findall("..", word.replace(".", ""))
     if not all(re.fullmatch(r"[0-9a-fA-F]{1,2}", octet) for octet in octets):

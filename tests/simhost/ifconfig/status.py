@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import typing as t
 
@@ -30,14 +29,11 @@ ND6_FLAGS = {
 ADDRESS6_FLAGS = ("anycast", "tentative", "duplicated", "detached", "deprecated", "autoconf", "temporary", "prefer_source")
 
 
-@dataclasses.dataclass
 class Format:
     """The formats of ``-f`` and IFCONFIG_FORMAT; empty means the default."""
 
-    inet: str = ""
-    inet6: str = ""
-    ether: str = ""
-    addr: str = ""
+    def __init__(self) -> None:
+        self.inet = self.inet6 = self.ether = self.addr = ""
 
     def set(self, text: str) -> None:
         """Read ``type:format,...``; types that are unknown are passed over as ifconfig does."""

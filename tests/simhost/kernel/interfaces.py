@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import typing as t
 
@@ -256,6 +255,8 @@ def _ends(kernel: Kernel, interface: Interface) -> list[Interface]:
 
 def generated_ether(kernel: Kernel, name: str) -> str:
     """An Ethernet address in FreeBSD's range for cloned interfaces, the same for a name on each boot of one host."""
+    import hashlib
+
     digest = hashlib.sha1(f"{kernel['sysctl']['kern.hostuuid']}-{name}-0".encode(), usedforsecurity=False).digest()
     return f"58:9c:fc:10:{digest[0]:02x}:{digest[1]:02x}"
 
@@ -291,6 +292,8 @@ def new_interface(kernel: Kernel, kind: str, name: str) -> Interface:
         media = {"type": "Ethernet 1000baseT <full-duplex>", "active": False, "speed": 0}
         interface.update(options=["LINKSTATE", "MEXTPG"], ether=generated_ether(kernel, name), media=media)
     elif kind == "epair":
+        import hashlib
+
         # Both ends have the address of their unit, but for the last octet.
         digest = hashlib.sha1(name[:-1].encode(), usedforsecurity=False).hexdigest()
         interface.update(
