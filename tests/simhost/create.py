@@ -20,7 +20,7 @@ import uuid
 from pathlib import Path
 
 from . import rc, state
-from .kernel import interfaces, modules, sysctl
+from .kernel import drivers, modules, sysctl
 from .namespace import COMMAND_DIRECTORIES
 from .state import OWN_DIRECTORIES
 
@@ -108,10 +108,8 @@ def _kernel(description: dict[str, t.Any]) -> dict[str, t.Any]:
     }
     sysctl.initialize(kernel, {"kern.hostuuid": str(uuid.uuid4()), **description.get("sysctl", {})})
     for entry in description["interfaces"]:
-        interface = interfaces.new_interface(kernel, "ether", entry["name"])
-        interface["ether"] = entry["ether"]
-        kernel["interfaces"].append(interface)
-    kernel["interfaces"].append(interfaces.new_interface(kernel, "lo", "lo0"))
+        drivers.attach(kernel, "ether", entry["name"])["ether"] = entry["ether"]
+    drivers.attach(kernel, "lo", "lo0")
     for module in description.get("modules", []):
         modules.load(kernel, module)
     return kernel

@@ -14,7 +14,7 @@ import typing as t
 from ..ifconfig import bridge, parameters
 from ..ifconfig.parameters import FAMILIES, LINK_FAMILIES, Request
 from ..ifconfig.status import Format, print_interface
-from ..kernel import interfaces, modules
+from ..kernel import cloning, interfaces, modules
 from ..kernel.errors import EEXIST, KernelError
 from ..kernel.interfaces import Interface
 from ..program import CommandError, NotSimulated, Usage, options
@@ -94,7 +94,7 @@ class Arguments:
 def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
     arguments = Arguments(argv)
     if "C" in arguments.letters:
-        print(" ".join(name for name, module in interfaces.CLONERS.items() if module in host.kernel["modules"]))
+        print(" ".join(name for name, module in cloning.CLONERS.items() if module in host.kernel["modules"]))
         return 0
     if arguments.members:
         for interface in interfaces.of(host.kernel):
@@ -153,7 +153,7 @@ def _one(host: Host, arguments: Arguments, name: str) -> int:
 
 def _create(host: Host, name: str) -> str:
     try:
-        return interfaces.create(host.kernel, name)
+        return cloning.create(host.kernel, name)
     except KernelError as error:
         if error.error == EEXIST:
             raise CommandError(f"interface {name} already exists") from None

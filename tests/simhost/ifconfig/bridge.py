@@ -233,11 +233,7 @@ def _deladdr(request: Request, words: list[str]) -> None:
 
 def _flush(*, everything: bool) -> Parameter:
     def action(request: Request) -> None:
-        def change() -> None:
-            table = request.interface["bridge"]["addresses"]
-            table[:] = [] if everything else [entry for entry in table if "STATIC" in entry["flags"]]
-
-        _call(request, "BRDGFLUSH", change)
+        _call(request, "BRDGFLUSH", lambda: bridges.flush(request.interface, everything=everything))
 
     return Parameter(0, action)
 

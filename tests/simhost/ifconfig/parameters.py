@@ -11,7 +11,7 @@ import socket
 import typing as t
 from collections.abc import Callable
 
-from ..kernel import addresses, interfaces
+from ..kernel import addresses, cloning, drivers, interfaces
 from ..kernel.errors import EADDRNOTAVAIL, KernelError
 from ..kernel.interfaces import Interface, Kernel
 from ..program import CommandError, NotSimulated
@@ -50,7 +50,10 @@ class Parameter(t.NamedTuple):
 
 def _flag(name: str, *, on: bool) -> Parameter:
     def action(request: Request) -> None:
-        interfaces.set_flag(request.kernel, request.interface, name, on=on)
+        if name == "UP":
+            (addresses.up if on else addresses.down)(request.kernel, request.interface)
+        else:
+            interfaces.set_flag(request.interface, name, on=on)
 
     return Parameter(0, action)
 
@@ -95,11 +98,11 @@ def _system_call(what: str, call: Callable[[], None]) -> None:
 
 
 def _set_mtu(request: Request, value: str) -> None:
-    _system_call("ioctl SIOCSIFMTU (set mtu)", lambda: interfaces.set_mtu(request.kernel, request.interface, _leading_number(value)))
+    _system_call("ioctl SIOCSIFMTU (set mtu)", lambda: drivers.set_mtu(request.kernel, request.interface, _leading_number(value)))
 
 
 def _set_name(request: Request, value: str) -> None:
-    _system_call("ioctl SIOCSIFNAME (set name)", lambda: interfaces.rename(request.kernel, request.interface, value))
+    _system_call("ioctl SIOCSIFNAME (set name)", lambda: cloning.rename(request.kernel, request.interface, value))
     request.printed_name = value
 
 
@@ -119,7 +122,7 @@ def _clear_description(request: Request) -> None:
 
 
 def _destroy(request: Request) -> None:
-    _system_call("SIOCIFDESTROY", lambda: interfaces.destroy(request.kernel, request.interface))
+    _system_call("SIOCIFDESTROY", lambda: cloning.destroy(request.kernel, request.interface))
 
 
 def _check_group(name: str, call: str) -> None:
@@ -298,7 +301,7 @@ def _set_ether(kernel: Kernel, interface: Interface, address: str) -> None:
     def call() -> None:
         if address.count(":") != 5:
             raise KernelError("Invalid argument")
-        interfaces.set_ether(kernel, interface, address)
+        drivers.set_ether(kernel, interface, address)
 
     _system_call("ioctl (SIOCAIFADDR)", call)
 

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""IPv4 and IPv6 addresses of interfaces."""
+"""IPv4 and IPv6 addresses of interfaces, and what being up means to them."""
 
 from __future__ import annotations
 
 import socket
 
-from . import bridge, clock, errors, interfaces, routes
+from . import bridge, clock, drivers, errors, interfaces, routes
 from .errors import KernelError
 from .interfaces import Interface, Kernel
 
@@ -27,6 +27,23 @@ def is_link_local(address: str) -> bool:
     return address.startswith("fe80:")
 
 
+def up(kernel: Kernel, interface: Interface, *, for_address: bool = False) -> None:
+    """Take the interface up: its driver starts, and it gets its link-local address and the routes to its networks."""
+    if not interfaces.is_up(interface):
+        interface["flags"].append("UP")
+    drivers.run(kernel, interface, for_address=for_address)
+    attach_link_local(kernel, interface)
+    routes.restore_interface(kernel, interface)
+
+
+def down(kernel: Kernel, interface: Interface) -> None:
+    """Take the interface down: its addresses stay, the routes to its networks go."""
+    if interfaces.is_up(interface):
+        interface["flags"].remove("UP")
+    drivers.halt(interface)
+    routes.withdraw_interface(kernel, interface)
+
+
 def add_inet(kernel: Kernel, interface: Interface, address: str, prefixlen: int, broadcast: str | None = None) -> None:
     """Add an IPv4 address, or replace the entry of the same address; the interface goes up."""
     _check_member(kernel, interface)
@@ -35,7 +52,7 @@ def add_inet(kernel: Kernel, interface: Interface, address: str, prefixlen: int,
     if broadcast is None and "BROADCAST" in interface["flags"]:
         broadcast = "255.255.255.255" if prefixlen == 31 else _ipv4(_number(address) | ~routes.mask(prefixlen, 32) & 0xFFFFFFFF)
     interface["inet"].append({"address": address, "prefixlen": prefixlen, "broadcast": broadcast})
-    _bring_up(kernel, interface)
+    up(kernel, interface, for_address=True)
     routes.add_address(kernel, interface, "inet", address, prefixlen)
 
 
@@ -63,7 +80,7 @@ def add_inet6(kernel: Kernel, interface: Interface, address: str, prefixlen: int
     # Probing for duplicates starts with IPv6 enabled only: the address that enables it is never tentative.
     probed = _probes(interface)
     interface["inet6"].append({"address": address, "prefixlen": prefixlen, "flags": [*flags, *(["tentative"] if probed else [])]})
-    _bring_up(kernel, interface)
+    up(kernel, interface, for_address=True)
     routes.add_address(kernel, interface, "inet6", address, prefixlen)
     if probed:
         clock.schedule(kernel, DAD_MS, "dad", interface["unit"], address)
@@ -135,12 +152,6 @@ def end_probe(kernel: Kernel, unit: str, address: str) -> None:
 def _check_member(kernel: Kernel, interface: Interface) -> None:
     if bridge.bridge_of(kernel, interface["name"]) and kernel["sysctl"]["net.link.bridge.member_ifaddrs"] == "0":
         raise KernelError(errors.EINVAL)
-
-
-def _bring_up(kernel: Kernel, interface: Interface) -> None:
-    if not interfaces.is_up(interface):
-        interface["flags"].append("UP")
-    interfaces.start(kernel, interface, for_address=True)
 
 
 def _probes(interface: Interface) -> bool:

@@ -215,6 +215,12 @@ def update_root(kernel: Kernel, bridge: Interface) -> None:
     state["root_priority"] = state["priority"]
 
 
+def flush(bridge: Interface, *, everything: bool = False) -> None:
+    """Forget the addresses that were learned, or all."""
+    table = bridge["bridge"]["addresses"]
+    table[:] = [] if everything else [entry for entry in table if "STATIC" in entry["flags"]]
+
+
 def role(kernel: Kernel, entry: dict[str, t.Any]) -> tuple[str, str]:
     """Role and state of a member in the spanning tree, once it has settled: there is no other bridge to talk to."""
     interface = find(kernel, entry["name"])

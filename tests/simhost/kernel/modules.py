@@ -9,7 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from . import errors
+from .cloning import CLONERS, destroy
 from .errors import KernelError
+from .interfaces import of
 
 Kernel = dict[str, t.Any]
 
@@ -55,16 +57,14 @@ def load(kernel: Kernel, name: str) -> int:
 
 def unload(kernel: Kernel, name: str) -> None:
     """Unload a module; its interfaces go with it, and nothing else may need it."""
-    from . import interfaces
-
     name = name.removesuffix(".ko")
     if not is_loaded(kernel, name) or name in BUILT_IN:
         raise KernelError(errors.ENOENT)
     if any(name in AVAILABLE[other] for other in kernel["modules"] if other in AVAILABLE):
         raise KernelError(errors.EBUSY)
-    for kind in (kind for kind, module in interfaces.CLONERS.items() if module == name):
-        while clone := next((interface for interface in interfaces.of(kernel) if interface["kind"] == kind), None):
-            interfaces.destroy(kernel, clone)
+    for kind in (kind for kind, module in CLONERS.items() if module == name):
+        while clone := next((interface for interface in of(kernel) if interface["kind"] == kind), None):
+            destroy(kernel, clone)
     kernel["modules"].remove(name)
     if name == "pf":
         kernel["pf"] = None
