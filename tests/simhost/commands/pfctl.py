@@ -17,7 +17,7 @@ from ..pf.configuration import Flags, Options
 from ..pf.display import Display, View
 from ..pf.hosts import Interfaces, Resolver
 from ..pf.kernel import Pf, flush, is_loaded
-from ..pf.messages import NO_ANCHOR, warn
+from ..pf.messages import NO_ANCHOR, STALE_ERROR, warn
 from ..pf.rules import ALL_ONES, FULL_LENGTH, mask_of, pack
 from ..pf.states import Criteria
 from ..program import CommandError, NotSimulated, Usage, options
@@ -76,6 +76,7 @@ class Pfctl:
         self.verbosity = sum(letter == "v" for letter, _ in found)
         self.macros: dict[str, str] = {}
         self.kill: list[str] = []
+        self.kill_sources: list[str] = []
         self.show = self.clear = self.debug = self.command = ""
         for letter, value in found:
             self._read(letter, value)
@@ -107,11 +108,12 @@ class Pfctl:
             self.command = _choose(value, TABLE_COMMANDS, "table command")
         elif letter == "o":
             self.values["o"] = _choose(value, OPTIMIZATIONS, "optimization")
-        elif letter == "k":
-            if len(self.kill) == 2:
-                warn("can only specify -k twice")
+        elif letter in "kK":
+            given = self.kill if letter == "k" else self.kill_sources
+            if len(given) == 2:
+                warn(f"can only specify -{letter} twice")
                 usage()
-            self.kill.append(value)
+            given.append(value)
 
     def _check(self) -> None:
         if {"S", "r"} <= self.given:
@@ -167,8 +169,8 @@ class Pfctl:
             code = self._flush() or code
         if self.kill:
             self._kill_states()
-        if "K" in self.given:
-            raise NotSimulated("source tracking (-K)")
+        if self.kill_sources:
+            self._kill_sources()
         if self.command:
             code = self._table_command()
         elif "f" in self.given:
@@ -286,7 +288,7 @@ class Pfctl:
         if self.recursive:
             return self._for_anchors(tables=True)
         if not self.pf.exists(self.anchor):
-            raise CommandError("Operation not supported by device")
+            raise CommandError(STALE_ERROR)
         return self._cleared(f"{self.pf.tables.remove(self.anchor)} tables deleted.")
 
     def _for_anchors(self, *, tables: bool = False, rules: bool = False) -> int:
@@ -349,6 +351,13 @@ class Pfctl:
                     criteria = Criteria(af=af, source=(other, mask), destination=(0, other_mask), nat=nat, interface=interface)
                     killed += states.kill(self.pf.data, criteria)
         self._say(f"killed {killed} states from {sources} sources and {destinations} destinations")
+
+    def _kill_sources(self) -> None:
+        """There are never any source tracking nodes, but their addresses are looked up and counted."""
+        source, *destination = self.kill_sources
+        families = [af for af, _, _ in self._prefixes(source)]
+        destinations = sum(af == families[-1] for other in destination for af, _, _ in self._prefixes(other))
+        self._say(f"killed 0 src nodes from {len(families)} sources and {destinations} destinations")
 
     def _prefixes(self, text: str) -> list[tuple[str, int, int]]:
         """The addresses of a host or the address and mask of a network."""

@@ -10,7 +10,7 @@ import dataclasses
 import time
 import typing as t
 
-from ..program import CommandError
+from ..program import CommandError, Exit
 from .hosts import Interfaces
 from .kernel import Pf
 from .messages import NO_ANCHOR, warn
@@ -172,12 +172,9 @@ class Display:
                 return ""
             if address.type == "table":
                 return f":{self._pf.tables.count_of(path, address.name)}"
-            return f":{self._dynamic_count(address, af) or '*'}"
+            return f":{self._interfaces.count(address.name, address.modifiers, af) or '*'}"
 
         return format_rule(rule, anchor_call=call, numbered=numbered, numeric=self._view.numeric, count=count)
-
-    def _dynamic_count(self, address: Address, af: str) -> int:
-        return sum(af in ("", host.af) for host in self._interfaces.lookup(address.name, address.modifiers))
 
     def _line(self, depth: int, text: str) -> None:
         print(("" if self._view.verbose else "  " * depth) + text)
@@ -204,6 +201,10 @@ class Display:
     def tables(self, anchor: str) -> None:
         """The tables of an anchor."""
         if not self._pf.exists(anchor):
+            if self._view.very_verbose:
+                return  # asked for in another way, which pfctl does not check
+            if self._view.recursive:
+                raise Exit(1)
             raise CommandError(NO_ANCHOR)
         for table in self._pf.tables.all(anchor):
             if not table["active"] and not self._view.debug:
@@ -315,10 +316,10 @@ class Display:
             print(creator)
 
     def interfaces(self, only: str = "") -> None:
-        """``-s Interfaces``: interfaces and groups that pf knows."""
+        """``-s Interfaces``: interfaces and groups, and what rules or `set skip` name that does not exist."""
         self.title("INTERFACES:")
-        for name in sorted({*self._interfaces.names(), *self._interfaces.groups()}):
-            if only and name != only and name not in self._interfaces.group(only):
+        for name in sorted({*self._interfaces.names(), *self._interfaces.groups(), *self._pf.data["skip"], *self._pf.interfaces_of_rules()}):
+            if only and not self._interfaces.is_meant(name, only):
                 continue
             print(name + (" (skip)" if self._view.verbose and name in self._pf.data["skip"] else ""))
             if self._view.very_verbose:

@@ -27,7 +27,7 @@ import typing as t
 
 from .configuration import Options
 from .names import LIMITS
-from .rules import Rule
+from .rules import Address, Rule
 from .tables import Member, Tables
 
 Kernel = dict[str, t.Any]
@@ -153,6 +153,16 @@ class Pf:
             raise PfError("Invalid argument")
         return target, relative, wildcard
 
+    def interfaces_of_rules(self) -> set[str]:
+        """The interfaces that loaded rules name, whether or not they exist."""
+        found = set()
+        for path, anchor in self.anchors.items():
+            for ruleset in anchor["rules"]:
+                for rule in self.rules(path, ruleset):
+                    found |= {rule.ifname, rule.rcv_ifname, *(member.ifname for member in rule.route.addresses)}
+                    found |= {address.name for address in _addresses_of(rule) if address.type == "dynif" and address.name != "self"}
+        return found - {""}
+
     # ---- status ----
 
     def set_running(self, running: bool) -> bool:
@@ -200,9 +210,12 @@ def _initial_state() -> Json:
     }
 
 
+def _addresses_of(rule: Rule) -> list[Address]:
+    return [rule.src.addr, rule.dst.addr, *(member.addr for pool in (rule.rdr, rule.nat, rule.route) for member in pool.addresses)]
+
+
 def _tables_of(rule: Rule) -> list[str]:
-    addresses = [rule.src.addr, rule.dst.addr, *(member.addr for pool in (rule.rdr, rule.nat, rule.route) for member in pool.addresses)]
-    return [address.name for address in addresses if address.type == "table"]
+    return [address.name for address in _addresses_of(rule) if address.type == "table"]
 
 
 class Transaction:

@@ -39,7 +39,9 @@ class MachineFiles:
         """The text of a file; OSError if it cannot be read."""
         if name == "-":
             return self._stdin.read()
-        return self._machine.path(name).read_text(encoding="utf-8", errors="surrogateescape")
+        # A carriage return is a syntax error, which must not be translated away.
+        with self._machine.path(name).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
 
 
 class _Failed(Exception):

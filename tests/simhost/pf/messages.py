@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 
 NO_ANCHOR = "Anchor does not exist."
+# The last error that was left in errno, that of asking for ALTQ: pfctl shows it when a request over netlink fails, which does not set errno.
+STALE_ERROR = "Operation not supported by device"
 
 
 def warn(message: str) -> None:

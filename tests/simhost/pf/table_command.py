@@ -17,7 +17,7 @@ from .display import print_counters
 from .hosts import Resolver
 from .kernel import Pf
 from .load import MachineFiles, NotAHost, parse_member, read_members, warn_of_duplicates
-from .messages import warn
+from .messages import STALE_ERROR, warn
 from .tables import ConstantTable, Member, NoSuchTable, Table
 
 NO_TABLE = "Table does not exist."
@@ -204,7 +204,11 @@ class TableCommand:
 
     def _flush(self) -> int:
         self._no_arguments()
-        table = self.pf.tables.changeable(self.anchor, self.name)
+        try:
+            table = self.pf.tables.changeable(self.anchor, self.name)
+        except (NoSuchTable, ConstantTable):
+            # pfctl shows an older error than that of this request.
+            return self._fail(STALE_ERROR)
         self._say(f"{len(table['addresses'])} addresses deleted")
         self._store(table, [])
         return 0
