@@ -41,6 +41,7 @@ TABLE_COMMANDS = ("kill", "flush", "add", "delete", "load", "replace", "show", "
 DEBUG_LEVELS = ("none", "urgent", "misc", "loud")
 OPTIMIZATIONS = ("none", "basic", "profile")
 LOADED_BY = {"A": "altq", "N": "nat", "R": "filter", "O": "option"}
+BASE_FINGERPRINTS = 762
 READ_WRITE = "dekKfFxz"
 
 
@@ -462,6 +463,9 @@ class Pfctl:
         )
         from ..pf.load import Loader
 
+        if flags.very_verbose and not flags.merge and not self.anchor and "option" in flags.load:
+            # Those of the base system's /etc/pf.os, with which nothing is done: rules that ask for them are refused.
+            print(f"Loaded {BASE_FINGERPRINTS} passive OS fingerprints")
         Loader(self.host, self.pf, flags, self.stdin, self.macros).load(self.values.get("f", ""), self.anchor)
 
 

@@ -71,14 +71,16 @@ class Display:
         self._rules("", anchor, 0, wildcard=False, labels=labels)
 
     def _rules(self, path: str, call: str, depth: int, *, wildcard: bool, labels: bool) -> None:
-        path = _join(path, call)
+        target = _join(path, call)
         if wildcard and self._view.recursive:
-            for name in self._children(path):
+            for name in self._children(target):
                 self._line(depth, f'anchor "{name}" all {{')
-                self._rules(path, name, depth + 1, wildcard=False, labels=labels)
+                self._rules(target, name, depth + 1, wildcard=False, labels=labels)
                 self._line(depth, "}")
             return
-        if not self._pf.exists(path):
+        # Of an anchor that is called by an absolute path pfctl shows the rules of the caller, and those of the anchor only below.
+        shown = path if call.startswith("/") else target
+        if not self._pf.exists(shown):
             warn(NO_ANCHOR)
             return
         if self._view.titles and not labels:
@@ -86,31 +88,22 @@ class Display:
         elif self._has_labels:
             self.title("LABEL COUNTERS:")
         for ruleset in ("scrub", "filter"):
-            for rule in self._pf.rules(path, ruleset):
+            for rule in self._pf.rules(shown, ruleset):
                 self._has_labels = self._has_labels or bool(rule.labels)
+                inner = self._call(shown, rule)
+                descend = inner and (is_brace_name(inner) or self._view.recursive)
                 if labels:
-                    self._labels(path, rule, depth)
-                else:
-                    self._rule(path, ruleset, rule, depth if ruleset == "filter" else 0)
-
-    def _labels(self, path: str, rule: Rule, depth: int) -> None:
-        if rule.labels:
-            print(" ".join(rule.labels), "0 0 0 0 0 0 0 0")
-        call = self._call(path, rule)
-        if call and (is_brace_name(call) or self._view.recursive):
-            self._rules(path, call, depth, wildcard=rule.anchor_wildcard, labels=True)
-
-    def _rule(self, path: str, ruleset: str, rule: Rule, depth: int) -> None:
-        call = self._call(path, rule)
-        text = self._format(path, rule, call)
-        if not call or not (is_brace_name(call) or self._view.recursive):
-            self._line(depth, text)
-            self._counters(path, ruleset)
-            return
-        self._line(depth, f"{text} {{")
-        self._counters(path, ruleset)
-        self._rules(path, call, depth + 1, wildcard=rule.anchor_wildcard, labels=False)
-        self._line(depth, "}")
+                    if rule.labels:
+                        print(" ".join(rule.labels), "0 0 0 0 0 0 0 0")
+                    if descend:
+                        self._rules(target, inner, depth, wildcard=rule.anchor_wildcard, labels=True)
+                    continue
+                # Scrub rules are never indented.
+                self._line(depth if ruleset == "filter" else 0, self._format(shown, rule, inner) + (" {" if descend else ""))
+                self._counters(shown, ruleset)
+                if descend:
+                    self._rules(target, inner, depth + 1, wildcard=rule.anchor_wildcard, labels=False)
+                    self._line(depth, "}")
 
     def nat(self, anchor: str) -> None:
         """The translation rules of an anchor."""
@@ -174,6 +167,8 @@ class Display:
                 return f":{self._pf.tables.count_of(path, address.name)}"
             return f":{self._interfaces.count(address.name, address.modifiers, af) or '*'}"
 
+        # What the kernel reports of a rule's own timeouts is not understood by pfctl of FreeBSD 15.1.
+        rule.timeouts = {}
         return format_rule(rule, anchor_call=call, numbered=numbered, numeric=self._view.numeric, count=count)
 
     def _line(self, depth: int, text: str) -> None:

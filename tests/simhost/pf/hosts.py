@@ -30,7 +30,7 @@ def split_modifiers(name: str) -> tuple[str, list[str]]:
     while ":" in name:
         name, _, modifier = name.rpartition(":")
         if modifier not in MODIFIERS:
-            raise BadModifier(name)
+            raise BadModifier(f"{name}:{modifier}")
         found.add(modifier)
     return name, [modifier for modifier in MODIFIERS if modifier in found]
 
@@ -45,6 +45,8 @@ class Interfaces:
 
     def __init__(self, kernel: dict[str, t.Any]) -> None:
         self._interfaces = kernel.get("interfaces", [])
+        # pfctl fetches the list when a statement first names something that may be an interface. Until then it knows none by number.
+        self._fetched = False
 
     def names(self) -> list[str]:
         """The names, in the kernel's order."""
@@ -62,10 +64,12 @@ class Interfaces:
 
     def exists(self, name: str) -> bool:
         """Whether this is an interface or a group."""
+        self._fetched = True
         return name in self.names() or bool(self.group(name))
 
     def is_loopback(self, name: str) -> bool:
         """Whether this interface loops back; never for a group."""
+        self._fetched = True
         return not self.group(name) and any(interface["name"] == name and "LOOPBACK" in interface.get("flags", []) for interface in self._interfaces)
 
     def index(self, name: str) -> int:
@@ -73,11 +77,14 @@ class Interfaces:
         return next((interface["index"] for interface in self._interfaces if interface["name"] == name), 0)
 
     def name_of(self, index: int) -> str:
-        """The name of an interface's number, "" if there is none."""
+        """The name of an interface's number, "" if there is none, or if no statement has named an interface yet."""
+        if not self._fetched:
+            return ""
         return next((interface["name"] for interface in self._interfaces if interface["index"] == index), "")
 
     def lookup(self, name: str, modifiers: list[str]) -> list[Host]:
         """The addresses of an interface, of a group's members, or of all interfaces for ``self``."""
+        self._fetched = True
         if members := self.group(name):
             hosts = [host for member in members for host in self.lookup(member, modifiers)]
             if hosts:

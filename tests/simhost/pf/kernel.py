@@ -33,8 +33,8 @@ from .tables import Member, Tables
 Kernel = dict[str, t.Any]
 Json = dict[str, t.Any]
 
-# Rules that are replaced stay until a purge finds that nothing uses them any more: two passes, ten seconds apart.
-PURGE_AFTER_MS = 20_000
+# Rules that are replaced stay until the second pass of the purge thread, which has one in ten seconds: 10 to 20 s, or about 150 commands.
+PURGE_AFTER_MS = 30_000
 
 
 class PfError(Exception):
@@ -245,6 +245,9 @@ class Transaction:
     def define_table(self, path: str, name: str, flags: list[str], members: list[Member] | None) -> None:
         """Add a table to the transaction."""
         self._check()
+        if path not in self._tables:
+            # An anchor in braces that a syntax error has left unfinished has not been opened.
+            raise PfError("Device busy")
         self._tables[path][name] = (flags, members)
 
     def add(self, path: str, ruleset: str, rule: Rule, anchor_call: str) -> None:
@@ -292,9 +295,16 @@ class Transaction:
 
 
 def _identity(rule: Rule) -> str:
-    """What the kernel compares rules by. Of a pool that is the first address alone, and none is like a dynamic interface in one."""
+    """What the kernel compares rules by.
+
+    Of a pool that is the first address alone, and none is like a dynamic interface in one; elsewhere a dynamic interface is the same
+    whatever its prefix length.
+    """
     data = rule.to_json()
     data.pop("nr", None)
+    for name in ("src", "dst"):
+        if getattr(rule, name).addr.type == "dynif":
+            del data[name]["addr"]["mask"]
     for name in ("nat", "rdr", "route"):
         if addresses := data.get(name, {}).get("addresses"):
             dynamic = getattr(rule, name).addresses[0].addr.type == "dynif"

@@ -128,7 +128,7 @@ def test_emptied_anchor_is_forgotten(machine: Machine) -> None:
 def test_anchor_stays_while_old_rules_refer_to_it(networks: Machine) -> None:
     assert networks.pfctl("-a", "libvirt/n0", "-F", "all").stderr.splitlines()[-2:] == ["1 tables deleted.", "rules cleared"]
     assert networks.shown("-a", "libvirt", "-sA") == ["  libvirt/n0", "  libvirt/n1"]
-    networks.wait(20_000)
+    networks.wait(30_000)
     assert networks.shown("-a", "libvirt", "-sA") == ["  libvirt/n1"]
 
 
