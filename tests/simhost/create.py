@@ -101,6 +101,7 @@ def _kernel(description: dict[str, t.Any]) -> dict[str, t.Any]:
         "modules": list(modules.BUILT_IN),
         "sysctl": {},
         "interfaces": [],
+        "groups": {"lo": ["lo0"]},
         "routes": {"inet": [], "inet6": []},
         "dhcp": description.get("dhcp", {}),
         "neighbours": description.get("neighbours", []),
@@ -108,7 +109,7 @@ def _kernel(description: dict[str, t.Any]) -> dict[str, t.Any]:
     }
     sysctl.initialize(kernel, {"kern.hostuuid": str(uuid.uuid4()), **description.get("sysctl", {})})
     for entry in description["interfaces"]:
-        drivers.attach(kernel, "ether", entry["name"])["ether"] = entry["ether"]
+        drivers.attach(kernel, "ether", entry["name"]).update(ether=entry["ether"], hwaddr=entry["ether"])
     drivers.attach(kernel, "lo", "lo0")
     for module in description.get("modules", []):
         modules.load(kernel, module)

@@ -25,11 +25,12 @@ class CommandError(Exception):
 
 
 class Usage(Exception):
-    """The arguments are wrong: the usage text on stderr, after a line about the option that is unknown."""
+    """The arguments are wrong: a text on stderr as it is, usually a usage, after ``NAME: complaint`` where there is one."""
 
-    def __init__(self, text: str, code: int = 1) -> None:
+    def __init__(self, text: str, code: int = 1, complaint: str = "") -> None:
         super().__init__(text)
         self.code = code
+        self.complaint = complaint
 
 
 class Exit(Exception):
@@ -44,13 +45,15 @@ class NotSimulated(Exception):
     """The real command can do this; the simulation cannot, and must not act as if it had."""
 
 
-def options(argv: list[str], letters: str, usage: str, code: int = 1) -> tuple[list[tuple[str, str]], list[str]]:
-    """Read leading options as getopt(3) does; the letters come back without their dash."""
+def options(argv: list[str], letters: str, usage: str, code: int = 1, *, script: bool = False) -> tuple[list[tuple[str, str]], list[str]]:
+    """Read leading options as getopt(3) does, or as sh does for a ``script``; the letters come back without their dash."""
     try:
         found, rest = getopt.getopt(argv, letters)
     except getopt.GetoptError as error:
-        problem = "illegal option" if "not recognized" in error.msg else "option requires an argument"
-        raise Usage(f"{problem} -- {error.opt}\n{usage}", code) from None
+        unknown = "not recognized" in error.msg
+        if script:
+            raise Usage(f"{f'Illegal option -{error.opt}' if unknown else f'No arg for -{error.opt} option'}\n{usage}", code) from None
+        raise Usage(usage, code, f"{'illegal option' if unknown else 'option requires an argument'} -- {error.opt}") from None
     return [(option[1:], value) for option, value in found], rest
 
 
@@ -72,8 +75,9 @@ def invoke(host: Host, name: str, argv: list[str], stdin: t.TextIO | None = None
         print(f"{name}: {error}", file=sys.stderr)
         return error.code
     except Usage as usage:
-        text = str(usage)
-        print(f"{name}: {text}" if not text.lower().startswith("usage:") else text, file=sys.stderr)
+        if usage.complaint:
+            print(f"{name}: {usage.complaint}", file=sys.stderr)
+        print(usage, file=sys.stderr)
         return usage.code
     except Exit as end:
         return end.code

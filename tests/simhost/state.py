@@ -92,3 +92,14 @@ def opened(directory: str | os.PathLike[str]) -> Iterator[Host]:
         host._release(save=False)
         raise
     host._release()
+
+
+def host_names(host: Host) -> dict[str, str]:
+    """The names that the host's /etc/hosts has for addresses."""
+    names: dict[str, str] = {}
+    hosts = host.path("/etc/hosts")
+    for line in hosts.read_text(encoding="utf-8").splitlines() if hosts.exists() else []:
+        words = line.partition("#")[0].split()
+        if len(words) > 1:
+            names.setdefault(words[0], words[1])
+    return names

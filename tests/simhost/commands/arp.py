@@ -6,15 +6,16 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 from ..kernel import interfaces
 from ..program import CommandError, NotSimulated, Usage, options
-from ..state import Host
+from ..state import Host, host_names
 from ..xo import fields, take_style
 
 USAGE = (
-    "arp: usage: arp [-n] [-i interface] hostname\n"
+    "usage: arp [-n] [-i interface] hostname\n"
     "       arp [-n] [-i interface] -a\n"
     "       arp -d hostname [pub]\n"
     "       arp -d [-i interface] -a\n"
@@ -43,7 +44,7 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
         if not entries:
             print(f"{words[0]} ({words[0]}) -- no entry{' on ' + values['i'] if 'i' in values else ''}")
             return 1
-    names = {} if "n" in values else _names(host)
+    names = {} if "n" in values else host_names(host)
     if style == "json":
         listed = ", ".join(f"{{{_json(entry, names)}}}" for entry in entries)
         print(f'{{"__version": "1", "arp": {{"arp-cache": [{listed}]}}}}')
@@ -70,17 +71,6 @@ def _entries(host: Host) -> list[dict[str, t.Any]]:
     return entries
 
 
-def _names(host: Host) -> dict[str, str]:
-    """Names of addresses from the host's /etc/hosts."""
-    names: dict[str, str] = {}
-    hosts = host.path("/etc/hosts")
-    for line in hosts.read_text(encoding="utf-8").splitlines() if hosts.exists() else []:
-        words = line.partition("#")[0].split()
-        if len(words) > 1:
-            names.setdefault(words[0], words[1])
-    return names
-
-
 def _json(entry: dict[str, t.Any], names: dict[str, str]) -> str:
     expiry = {"expires": entry["expires"]} if entry["expires"] else {"permanent": True}
     return fields(
@@ -101,7 +91,7 @@ def _delete(host: Host, words: list[str]) -> int:
         neighbours.clear()
         return 0
     if not any(entry["address"] == words[0] for entry in neighbours):
-        print(f"arp: delete {words[0]}: cannot locate {words[0]}")
+        print(f"arp: delete {words[0]}: No such file or directory", file=sys.stderr)
         return 1
     neighbours[:] = [entry for entry in neighbours if entry["address"] != words[0]]
     print(f"{words[0]} ({words[0]}) deleted")

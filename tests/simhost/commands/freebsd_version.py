@@ -15,7 +15,7 @@ USAGE = "usage: freebsd-version [-kru] [-j jail]"
 
 
 def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
-    found, rest = options(argv, "kruj:", USAGE)
+    found, rest = options(argv, "kruj:", USAGE, script=True)
     if rest:
         raise Usage(USAGE)
     letters = {letter for letter, _value in found}

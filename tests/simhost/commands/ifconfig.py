@@ -20,7 +20,7 @@ from ..kernel.interfaces import Interface
 from ..program import CommandError, NotSimulated, Usage, options
 from ..state import Host
 
-ANY_OPTIONS = "[-L] [-C] [-g groupname] "
+ANY_OPTIONS = "[-g groupname] [-C] [-L] "
 USAGE = (
     f"usage: ifconfig [-j jail] [-f type:format] {ANY_OPTIONS}interface address_family\n"
     "                [address [dest_address]] [parameters]\n"
@@ -94,12 +94,11 @@ class Arguments:
 def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
     arguments = Arguments(argv)
     if "C" in arguments.letters:
-        print(" ".join(name for name, module in cloning.CLONERS.items() if module in host.kernel["modules"]))
+        print(" ".join(cloning.cloners(host.kernel)))
         return 0
     if arguments.members:
-        for interface in interfaces.of(host.kernel):
-            if arguments.members in (*interface["groups"], "all"):
-                print(interface["name"])
+        for name in interfaces.group_members(host.kernel, arguments.members):
+            print(name)
         return 0
     arguments.check()
     if arguments.all or arguments.names:

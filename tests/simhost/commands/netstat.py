@@ -11,11 +11,11 @@ import typing as t
 
 from ..kernel import interfaces, routes
 from ..program import NotSimulated, Usage, options
-from ..state import Host
+from ..state import Host, host_names
 from ..xo import take_style
 
 USAGE = (
-    "netstat: usage: netstat [-j jail] [-46AaCcLnRSTWx] [-f protocol_family | -p protocol]\n"
+    "usage: netstat [-j jail] [-46AaCcLnRSTWx] [-f protocol_family | -p protocol]\n"
     "               [-M core] [-N system]\n"
     "       netstat [-j jail] -i | -I interface [-46abdhnW] [-f address_family]\n"
     "               [-M core] [-N system]\n"
@@ -48,11 +48,11 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
     if "r" not in values or rest or set(values) - set("rn46fWF"):
         raise NotSimulated(f"{' '.join(argv)} (only -r with -n, -f, -4, -6 and -W)")
     if values.get("F", "0") != "0":
-        raise Usage(f"{values['F']}: invalid fib", 64)
+        raise Usage(f"netstat: {values['F']}: invalid fib", 64)
     families = [*(["inet"] if "4" in values else []), *(["inet6"] if "6" in values else [])]
     if "f" in values:
         if values["f"] not in FAMILY_NAMES:
-            raise Usage(f"{values['f']}: unknown address family", 1)
+            raise Usage(f"netstat: {values['f']}: unknown address family", 65)
         families = [values["f"]]
     families = [family for family in families or ["inet", "inet6"] if host.kernel["routes"][family]]
     if style == "json":
@@ -64,11 +64,11 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
     return 0
 
 
-def _destination(route: routes.Route, family: str) -> str:
-    scope = f"%{route['scope'] or route['interface']}" if route["destination"].startswith("fe80:") else ""
+def _destination(route: routes.Route, names: dict[str, str]) -> str:
+    scope = f"%{route['interface']}" if route["destination"].startswith("fe80:") else ""
     address = route["destination"]
     if "H" in route["flags"]:
-        return f"{address}{scope}"
+        return names.get(address, f"{address}{scope}")
     if route["prefixlen"] == 0:
         return "default"
     return f"{address}{scope}/{route['prefixlen']}"
@@ -82,11 +82,14 @@ def _print_family(host: Host, family: str, *, numeric: bool, wide: bool) -> None
     destination_width, gateway_width = WIDTHS[family, numeric]
     interface_width = interfaces.NAME_SIZE if wide else 12
     numbers = f"{'Nhop#':>{NUMBER_WIDTH}} {'Mtu':>{NUMBER_WIDTH}} " if wide else ""
+    names = {} if numeric else host_names(host)
     print(f"\n{FAMILY_NAMES[family]}:")
     header = f"{'Destination':{destination_width}} {'Gateway':{gateway_width}} {'Flags':{FLAGS_WIDTH}} "
     print(f"{header}{numbers}{'Netif':>{interface_width}} {'Expire':>{EXPIRE_WIDTH}}")
     for route in routes.table(host.kernel, family):
-        destination, gateway = _destination(route, family), _gateway(route)
+        destination, gateway = _destination(route, names), _gateway(route)
+        if not (numeric or wide):
+            destination, gateway = destination[:destination_width], gateway[:gateway_width]
         # What is too long for its column takes the space from the next one.
         spill = max(0, len(destination) - destination_width)
         line = f"{destination:{destination_width}} {gateway:{max(0, gateway_width - spill)}} "
@@ -106,7 +109,7 @@ def _json(host: Host, families: list[str]) -> str:
         for route in routes.table(host.kernel, family):
             pretty = ",".join(json.dumps(FLAG_NAMES[letter]) for letter in route["flags"])
             entries.append(
-                f'{{"destination":{json.dumps(_destination(route, family))},"gateway":{json.dumps(_gateway(route))},"flags":{json.dumps(route["flags"])}, '
+                f'{{"destination":{json.dumps(_destination(route, {}))},"gateway":{json.dumps(_gateway(route))},"flags":{json.dumps(route["flags"])}, '
                 f'"flags_pretty": [{pretty}],"weight":1,"nhop-kidx":{route["nexthop"]},"interface-name":{json.dumps(route["interface"])}}}'
             )
         lists.append(f'{{"address-family":"{FAMILY_NAMES[family]}", "rt-entry": [{", ".join(entries)}]}}')

@@ -59,16 +59,16 @@ class Request:
             elif keyword in "link sa nostick sticky lock lockrest proto1 proto2 proxy xresolve ifa ifp genmask mtu hopcount expire weight".split():
                 raise NotSimulated(word)
             else:
-                raise Usage(f"bad keyword: {keyword}\n{USAGE}", EX_USAGE)
+                raise Usage(f"route: bad keyword: {keyword}\n{USAGE}", EX_USAGE)
         if not self.destination:
-            raise Usage(f"destination parameter required\n{USAGE}", EX_USAGE)
+            raise Usage(f"route: destination parameter required\n{USAGE}", EX_USAGE)
 
     def _keyword(self, keyword: str, value: str) -> None:
         if keyword == "prefixlen":
             self.prefixlen = int(value) if value.isdigit() else 0
             width = routes.FAMILIES[self.family][1]
             if self.prefixlen > width:
-                raise Usage(f"{value}: bad value", EX_USAGE)
+                raise CommandError(f"{value}: bad value", EX_USAGE)
         elif keyword == "netmask":
             self.prefixlen = int.from_bytes(socket.inet_aton(value), "big").bit_count()
         elif keyword == "gateway":
@@ -101,6 +101,9 @@ class Request:
         elif self.family == "inet6" and address == "::":
             self.prefixlen = 0
         self.destination = self._address(address)
+        # 10/8 is 0.0.0.10: what looks like an old abbreviation of a network is refused.
+        if slash and self.family == "inet" and "." not in address and self.destination != self.network:
+            raise CommandError(f"malformed address, bits set after mask; {address} means {self.destination}", EX_NOHOST)
 
     def _set_gateway(self, word: str) -> None:
         self.gateway_text = word
@@ -138,12 +141,12 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
     if refused := letters & set("dtj"):
         raise NotSimulated(f"-{min(refused)}")
     if not words or words[0] not in COMMANDS:
-        raise Usage(f"bad keyword: {words[0]}\n{USAGE}" if words else USAGE, EX_USAGE)
+        raise Usage(f"route: bad keyword: {words[0]}\n{USAGE}" if words else USAGE, EX_USAGE)
     command, family = words[0], "inet6" if "6" in letters else "inet"
     if command == "monitor":
         raise NotSimulated("monitor")
     if command == "flush":
-        return _flush(host, words[1:], family if letters & {"4", "6"} else "")
+        return _flush(host, words[1:], family if letters & {"4", "6"} else "", numeric="n" in letters)
     request = Request(words[1:], family)
     if command in ("get", "show"):
         return _get(host, request, numeric="n" in letters)
@@ -172,7 +175,7 @@ def _way(host: Host, request: Request) -> tuple[str, str, str]:
         raise KernelError(errors.EINVAL)
     near = routes.interface_for_gateway(host.kernel, request.family, request.gateway)
     if near is None:
-        raise KernelError(errors.ENETUNREACH)
+        raise KernelError(errors.EINVAL)
     if set(request.flags) & set("RB"):
         # A route that drops packets has no gateway.
         return f"link#{near['index']}", near["name"], flags.replace("G", "")
@@ -191,7 +194,10 @@ def _add(host: Host, request: Request) -> None:
     if routes.get(host.kernel, request.family, request.network, request.length):
         # The kernel would make it a route with several paths.
         raise NotSimulated(f"a second route to {request.destination_text}")
-    routes.add(host.kernel, request.family, request.network, request.length, gateway, interface, _ordered(flags))
+    over = interfaces.find(host.kernel, interface)
+    assert over is not None
+    source = routes.source_for(over, request.family, request.gateway if gateway == request.gateway else None)
+    routes.add(host.kernel, request.family, request.network, request.length, gateway, interface, _ordered(flags), source=source)
 
 
 def _find(host: Host, request: Request) -> routes.Route:
@@ -211,13 +217,17 @@ def _delete(host: Host, request: Request) -> None:
     host.kernel["routes"][request.family].remove(_find(host, request))
 
 
-def _flush(host: Host, words: list[str], family: str) -> int:
+def _flush(host: Host, words: list[str], family: str, *, numeric: bool) -> int:
     for word in words:
         if word not in ("-inet", "-4", "-inet6", "-6"):
-            raise Usage(f"bad keyword: {word}\n{USAGE}", EX_USAGE)
+            raise Usage(f"route: bad keyword: {word}\n{USAGE}", EX_USAGE)
         family = "inet6" if "6" in word else "inet"
-    for table in [host.kernel["routes"][family]] if family else host.kernel["routes"].values():
-        table[:] = [route for route in table if "G" not in route["flags"]]
+    for name in [family] if family else list(routes.FAMILIES):
+        for route in routes.table(host.kernel, name):
+            if "G" in route["flags"]:
+                host.kernel["routes"][name].remove(route)
+                destination = _name(route["destination"], numeric or name == "inet6")
+                print(f"{destination:20.20} {_name(route['gateway'], numeric):20.20} -fib 0   done")
     return 0
 
 
@@ -236,8 +246,9 @@ def _get(host: Host, request: Request, *, numeric: bool) -> int:
     flags += [GET_FLAGS[letter] for letter in "SB" if letter in route["flags"]]
     # Routes that an address brought belong to it, and cannot be changed.
     flags += ["PINNED"] if route["gateway"].startswith("link#") and set(route["flags"]) <= set("UHS") and not _is_static(route) else []
-    print(f"   route to: {_name(request.destination, numeric)}")
-    print(f"destination: {_name(route['destination'], numeric)}")
+    scope = f"%{route['interface']}" if request.destination.startswith("fe80:") else ""
+    print(f"   route to: {_name(request.destination, numeric)}{scope}")
+    print(f"destination: {_name(route['destination'], numeric)}{scope}")
     if route["prefixlen"] < width:
         print(f"       mask: {_name(routes.text(request.family, routes.mask(route['prefixlen'], width)), numeric)}")
     if "G" in route["flags"]:

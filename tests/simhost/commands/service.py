@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 from ..program import NotSimulated, Usage, options
 from ..rc import SCRIPTS, config
 from ..state import Host
 
-USAGE = """
+USAGE = """\
+
 Usage:
 service [-j <jail name or id>] -e
 service [-j <jail name or id>] [-q] -R
@@ -20,6 +22,16 @@ service [-j <jail name or id>] [-v] -l
 service [-j <jail name or id>] [-v] -r
 service [-j <jail name or id>] [-dqv] [-E var=value] <rc.d script> start|stop|etc.
 service -h
+
+-d		Enable debugging of rc.d scripts
+-j		Perform actions within the named jail
+-E n=val	Set variable n to val before executing the rc.d script
+-e		Show services that are enabled
+-R		Stop and start enabled {local} services
+-l		List all scripts in /etc/rc.d and {local}
+-r		Show the results of boot time rcorder
+-q		quiet
+-v		Verbose
 """
 # A script of rc.d takes this long before it does anything: it reads rc.subr and all configuration first.
 START_MS = 600
@@ -28,11 +40,20 @@ START_MS = 600
 def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
     from ..execute import wait
 
-    found, words = options(argv, "dE:ehj:lqrRv", USAGE)
+    variables = config.load(host)
+    usage = USAGE.format(local=variables["local_startup"])
+    try:
+        found, words = options(argv, "dE:ehj:lqrRv", usage, script=True)
+    except Usage as mistake:
+        print(str(mistake).partition("\n")[0], file=sys.stderr)
+        print(usage)
+        return mistake.code
     letters = {letter for letter, _value in found}
+    if "h" in letters or not (words or letters & set("eRlr")):
+        print(usage)
+        return 0 if "h" in letters else 1
     if refused := letters - set("elv"):
         raise NotSimulated(f"-{min(refused)}")
-    variables = config.load(host)
     if "e" in letters:
         for script in SCRIPTS.values():
             if script.rcvar and config.is_yes(variables, script.rcvar):
@@ -40,8 +61,6 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
         return 0
     if "l" in letters:
         raise NotSimulated("-l")
-    if not words:
-        raise Usage(USAGE)
     name, *arguments = words
     wait(host, START_MS)
     if name in SCRIPTS:

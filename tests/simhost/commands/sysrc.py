@@ -88,7 +88,7 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
             raise Exit(1)
         if word == "--help":
             raise NotSimulated("--help")
-    found, words = options(argv, "aAcdDeEf:Fhij:lLnNqR:s:vxX", USAGE)
+    found, words = options(argv, "aAcdDeEf:Fhij:lLnNqR:s:vxX", USAGE, script=True)
     request = Request(host, found)
     letters = request.letters
     if "h" in letters:
@@ -97,6 +97,8 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
         name = re.sub(r"(:[+=-]|[%#+=-]).*", "", word, flags=re.DOTALL)
         if not re.fullmatch(r"[A-Za-z0-9_]*", name):
             raise CommandError(f"{name}: name contains characters not allowed in shell")
+        if not re.fullmatch(r"[A-Za-z0-9_]*([+-]?=.*)?", word, re.DOTALL):
+            raise NotSimulated(f"the shell expansion {word}")
     if "l" in letters:
         print(DEFAULTS if "D" in letters else " ".join(request.files()))
         return 0
@@ -255,6 +257,8 @@ def _replaced(line: str, name: str, value: str) -> str | None:
     old = line[start.end() :]
     if old[:1] in ("`", "$", "\\"):
         return None
+    if not old:
+        return f"{line}{value}"  # an empty assignment stays without quotes
     if old[:1] == "'":
         rest = re.sub(r"^'[^']*'?", "", old)
         return f"{start[0]}'{value}'{rest}"

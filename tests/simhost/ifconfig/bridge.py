@@ -122,7 +122,7 @@ def _parameter(name: str, request_name: str, limit: int) -> Parameter:
 def _protocol(request: Request, word: str) -> None:
     if word.lower() not in ("stp", "rstp"):
         raise CommandError("unknown stp protocol")
-    _call(request, f"BRDGSPROTO {word}", lambda: request.interface["bridge"].update(proto=word.lower(), hellotime=2))
+    _call(request, f"BRDGSPROTO {word}", lambda: bridges.set_protocol(request.interface, word.lower()))
 
 
 def _ifpriority(request: Request, name: str, word: str) -> None:
@@ -208,13 +208,7 @@ def _static(request: Request, words: list[str]) -> None:
     address = _ether_argument(words, usage)
     vlan = _vlan_argument(words)
 
-    def change() -> None:
-        bridges.member(request.interface, name)
-        table = request.interface["bridge"]["addresses"]
-        table[:] = [entry for entry in table if (entry["address"], entry["vlan"]) != (address, vlan)]
-        table.insert(0, {"address": address, "vlan": vlan, "name": name, "flags": ["STATIC"]})
-
-    _call(request, "BRDGSADDR", change)
+    _call(request, "BRDGSADDR", lambda: bridges.add_address(request.interface, name, address, vlan))
 
 
 def _deladdr(request: Request, words: list[str]) -> None:

@@ -136,14 +136,12 @@ def _add_group(request: Request, name: str) -> None:
     _check_group(name, "setifgroup")
     if not name:
         raise CommandError(" SIOCAIFGROUP: Invalid argument")
-    if name not in request.interface["groups"]:
-        request.interface["groups"].append(name)
+    interfaces.join_group(request.kernel, request.interface["unit"], name)
 
 
 def _remove_group(request: Request, name: str) -> None:
     _check_group(name, "unsetifgroup")
-    if name in request.interface["groups"]:
-        request.interface["groups"].remove(name)
+    interfaces.leave_group(request.kernel, request.interface["unit"], name)
 
 
 def _alias(value: int) -> Parameter:

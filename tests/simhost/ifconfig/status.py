@@ -43,7 +43,7 @@ class Format:
                 if kind in ("addr", "ether", "inet", "inet6"):
                     setattr(self, kind, value)
             elif kind == "default":
-                self.inet = self.inet6 = self.ether = self.addr = ""
+                pass  # meant to forget the formats before it, but FreeBSD 15.1 keeps them
             elif kind == "cidr":
                 self.inet = self.inet6 = "cidr"
             else:
@@ -78,7 +78,7 @@ def print_interface(kernel: Kernel, interface: Interface, family: str | None, fo
             _print_inet6(interface, entry, form)
     if family is None:
         if "bridge" in interface:
-            _print_bridge(kernel, interface["bridge"])
+            _print_bridge(kernel, interface)
         if interface["groups"]:
             print(f"\tgroups: {' '.join(interface['groups'])}")
         if "media" in interface:
@@ -119,29 +119,37 @@ def _print_inet6(interface: Interface, entry: dict[str, t.Any], form: Format) ->
     line = f"\tinet6 {entry['address']}" + (f"%{interface['name']}" if link_local else "")
     line += f"/{entry['prefixlen']}" if form.inet6 == "cidr" else f" prefixlen {entry['prefixlen']}"
     line += "".join(f" {flag}" for flag in ADDRESS6_FLAGS if flag in entry["flags"])
-    print(line + (f" scopeid 0x{interface['index']:x}" if link_local else ""))
+    line += f" scopeid 0x{interface['index']:x}" if link_local else ""
+    # Only an address that is deprecated has lifetimes here: the preferred one is over.
+    print(line + (" pltime 0 vltime 0" if "deprecated" in entry["flags"] else ""))
 
 
-def _print_bridge(kernel: Kernel, bridge: dict[str, t.Any]) -> None:
+def _print_bridge(kernel: Kernel, interface: Interface) -> None:
+    bridge = interface["bridge"]
     print(f"\tid {bridge['id']} priority {bridge['priority']} hellotime {bridge['hellotime']} fwddelay {bridge['fwddelay']}")
     print(f"\tmaxage {bridge['maxage']} holdcnt {bridge['holdcnt']} proto {bridge['proto']} maxaddr {bridge['maxaddr']} timeout {bridge['timeout']}")
     print(f"\troot id {bridge['root_id']} priority {bridge['root_priority']} ifcost 0 port 0")
     untagged = f" defuntagged={bridge['defuntagged']}" if bridge["defuntagged"] else ""
     print(f"\tbridge flags={bits(bridges.BRIDGE_FLAGS, bridge['flags'], brackets=True)}{untagged}")
+    shown: dict[str, t.Any] = {"priority": 0, "path_cost": 0, "maxaddr": 0, "untagged": 0, "vlan_protocol": ""}
     for member in bridge["members"]:
-        _print_member(kernel, member, bridge["proto"])
+        # The kernel fills one record for all: what a span port has not is left from the member before it.
+        shown |= member
+        _print_member(kernel, interface, shown)
 
 
-def _print_member(kernel: Kernel, member: dict[str, t.Any], protocol: str) -> None:
+def _print_member(kernel: Kernel, bridge: Interface, member: dict[str, t.Any]) -> None:
     pad = "\t        "
     interface = interfaces.find(kernel, member["name"])
     assert interface is not None
-    print(f"\tmember: {member['name']} flags={bits(bridges.MEMBER_FLAGS, member['flags'], brackets=True)}")
+    flags = bridges.flags_of(kernel, bridge, member)
+    number = sum({**bridges.MEMBER_FLAGS, **bridges.NAMELESS_FLAGS}[flag] for flag in flags)
+    print(f"\tmember: {member['name']} flags={number:x}<{','.join(flag for flag in bridges.MEMBER_FLAGS if flag in flags)}>")
     line = pad + (f"ifmaxaddr {member['maxaddr']} " if member["maxaddr"] else "")
     line += f"port {interface['index'] & 0xFFF} priority {member['priority']} path cost {member['path_cost']}"
-    if "STP" in member["flags"]:
-        role, state = bridges.role(kernel, member)
-        line += f" proto {protocol}\n{pad}role {role} state {state}"
+    if "STP" in flags:
+        role, state = bridges.role(kernel, bridge, member)
+        line += f" proto {bridge['bridge']['proto']}\n{pad}role {role} state {state}"
     line += f" vlan protocol {member['vlan_protocol']}" if member["vlan_protocol"] else ""
     line += f" untagged {member['untagged']}" if member["untagged"] else ""
     line += f" tagged {vlan_set_text(member['tagged'])}" if member["tagged"] else ""

@@ -69,7 +69,7 @@ def delete_inet(kernel: Kernel, interface: Interface, address: str | None) -> No
 def add_inet6(kernel: Kernel, interface: Interface, address: str, prefixlen: int, flags: list[str]) -> None:
     """Add an IPv6 address, or change the flags of the same address; an interface with IPv6 disabled gets it enabled."""
     _check_member(kernel, interface)
-    if prefixlen == 0 or address == "::" or address.startswith("ff"):
+    if prefixlen == 0 or address == "::":
         raise KernelError(errors.EINVAL)
     existing = next((entry for entry in interface["inet6"] if entry["address"] == address), None)
     if existing and existing["prefixlen"] != prefixlen:
@@ -135,6 +135,7 @@ def attach_link_local(kernel: Kernel, interface: Interface) -> None:
         return
     probed = _probes(interface)
     interface["inet6"].append({"address": address, "prefixlen": 64, "flags": ["tentative"] if probed else []})
+    drivers.run(kernel, interface, for_address=True)
     routes.add_address(kernel, interface, "inet6", address, 64)
     if probed:
         clock.schedule(kernel, LINK_LOCAL_DAD_MS, "dad", interface["unit"], address)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import errors
+from . import clock, errors
 from .errors import KernelError
 from .interfaces import Interface, Kernel, ethernet, find, of
 
@@ -27,11 +27,15 @@ MEMBER_FLAGS = {
     "AUTOPTP": 0x100,
     "QINQ": 0x1000,
 }
+# Flags that are in the number but have no name: set by hand are EDGE and the path cost.
+NAMELESS_FLAGS = {"ADMEDGE": 0x200, "ADMCOST": 0x400}
 BRIDGE_FLAGS = {"VLANFILTER": 0x1, "DEFQINQ": 0x2}
 NO_ADDRESS = "00:00:00:00:00:00"
 DEFAULT_PATH_COST = 2_000_000
 # Offloads that would hide a frame's real content from the other members: each member keeps only what all have.
-COMMON_OFFLOADS = {"TOE4", "TOE6", "TSO4", "TSO6", "TXCSUM", "TXCSUM_IPV6"}
+COMMON_OFFLOADS = {"TOE4", "TOE6", "TSO4", "TSO6", "TXCSUM", "TXCSUM_IPV6", "MEXTPG"}
+# How long a port waits for another bridge before it takes itself for the edge of the network.
+EDGE_DELAY_MS = 3000
 # Smallest and largest value of the parameters that the kernel checks; others take any number.
 LIMITS = {"fwddelay": (4, 30), "hellotime": (1, 2), "holdcnt": (1, 10), "maxage": (6, 40), "priority": (0, 61440)}
 
@@ -114,6 +118,7 @@ def add_member(kernel: Kernel, bridge: Interface, name: str) -> None:
         "tagged": [],
         "vlan_protocol": "802.1q",
         "saved_options": list(interface["options"]),
+        "since": 0,
     }
     members.insert(0, entry)
     interface["flags"].append("PROMISC")
@@ -131,7 +136,8 @@ def remove_member(kernel: Kernel, bridge: Interface, name: str) -> None:
             interface["flags"].remove("PROMISC")
         interface["options"] = entry["saved_options"]
     _share_offloads(kernel, bridge)
-    update_root(kernel, bridge)
+    if "STP" in entry["flags"]:
+        update_root(kernel, bridge)
 
 
 def forget(kernel: Kernel, interface: Interface) -> None:
@@ -155,7 +161,7 @@ def add_span(kernel: Kernel, bridge: Interface, name: str) -> None:
         raise KernelError(errors.EEXIST, "Interface is already a bridge member")
     if not ethernet(interface):
         raise KernelError(errors.EINVAL, "Unsupported interface type")
-    entry = {"name": name, "flags": ["SPAN"], "priority": 0, "path_cost": 0, "maxaddr": 0, "untagged": 0, "tagged": [], "vlan_protocol": ""}
+    entry = {"name": name, "flags": ["SPAN"], "tagged": []}
     # The kernel lists span ports after all members, the newest of each first.
     members = bridge["bridge"]["members"]
     members.insert(sum("SPAN" not in other["flags"] for other in members), entry)
@@ -174,13 +180,19 @@ def remove_span(kernel: Kernel, bridge: Interface, name: str) -> None:
 
 def set_member_flag(kernel: Kernel, bridge: Interface, name: str, flag: str, *, on: bool) -> None:
     """Set or clear one of MEMBER_FLAGS."""
-    flags: list[str] = member(bridge, name)["flags"]
-    if on and flag not in flags:
-        flags.append(flag)
-    elif not on and flag in flags:
-        flags.remove(flag)
-    if flag == "STP":
-        update_root(kernel, bridge)
+    entry = member(bridge, name)
+    flags: list[str] = entry["flags"]
+    if _at_edge(kernel, bridge, entry):
+        flags.append("EDGE")
+    if (flag in flags) != on:
+        _put(flags, flag, on=on)
+        if flag == "STP":
+            entry["since"] = clock.now(kernel)
+            update_root(kernel, bridge)
+            if on and "AUTOPTP" in flags and _has_carrier(kernel, entry):
+                _put(flags, "PTP", on=True)  # a full-duplex link leads to one other machine
+    # All flags are set together, and with them that the edge is known for one.
+    _put(flags, "ADMEDGE", on="EDGE" in flags)
 
 
 def set_parameter(kernel: Kernel, bridge: Interface, parameter: str, value: int) -> None:
@@ -204,6 +216,32 @@ def set_path_cost(kernel: Kernel, bridge: Interface, name: str, cost: int) -> No
         cost = min(cost, 65535)
     interface = find(kernel, name)
     entry["path_cost"] = cost or (_path_cost(interface) if interface else DEFAULT_PATH_COST)
+    _put(entry["flags"], "ADMCOST", on=cost != 0)
+
+
+def set_protocol(bridge: Interface, protocol: str) -> None:
+    """Set the spanning tree protocol, ``stp`` or ``rstp``; the old one knows no edges and no large path costs."""
+    bridge["bridge"].update(proto=protocol, hellotime=2)
+    for entry in bridge["bridge"]["members"]:
+        if protocol == "stp" and "STP" in entry["flags"]:
+            _put(entry["flags"], "EDGE", on=False)
+            entry["path_cost"] = min(entry["path_cost"], 65535)
+
+
+def add_address(bridge: Interface, name: str, address: str, vlan: int) -> None:
+    """Put a static address into the table, if there is room for it."""
+    entry = member(bridge, name)
+    table: list[dict[str, t.Any]] = bridge["bridge"]["addresses"]
+    if int(address[:2], 16) & 1:
+        raise KernelError(errors.EINVAL, "Multicast address not permitted")
+    if address == NO_ADDRESS:
+        raise KernelError(errors.EINVAL, "Zero address not permitted")
+    kept = [other for other in table if (other["address"], other["vlan"]) != (address, vlan)]
+    if len(kept) >= bridge["bridge"]["maxaddr"]:
+        raise KernelError(errors.ENOSPC, "Address table is full")
+    if entry["maxaddr"] and sum(other["name"] == name for other in kept) >= entry["maxaddr"]:
+        raise KernelError(errors.ENOSPC, "Interface address limit exceeded")
+    table[:] = [{"address": address, "vlan": vlan, "name": name, "flags": ["STATIC"]}, *kept]
 
 
 def update_root(kernel: Kernel, bridge: Interface) -> None:
@@ -221,12 +259,39 @@ def flush(bridge: Interface, *, everything: bool = False) -> None:
     table[:] = [] if everything else [entry for entry in table if "STATIC" in entry["flags"]]
 
 
-def role(kernel: Kernel, entry: dict[str, t.Any]) -> tuple[str, str]:
-    """Role and state of a member in the spanning tree, once it has settled: there is no other bridge to talk to."""
-    interface = find(kernel, entry["name"])
-    if interface and "UP" in interface["flags"] and interface["media"]["active"]:
+def flags_of(kernel: Kernel, bridge: Interface, entry: dict[str, t.Any]) -> list[str]:
+    """The flags that a member has now."""
+    return [*entry["flags"], *(["EDGE"] if _at_edge(kernel, bridge, entry) else [])]
+
+
+def role(kernel: Kernel, bridge: Interface, entry: dict[str, t.Any]) -> tuple[str, str]:
+    """Role and state of a member in the spanning tree: there is no other bridge to talk to, but it has to wait for one."""
+    if not _has_carrier(kernel, entry):
+        return "disabled", "discarding"
+    if "EDGE" in flags_of(kernel, bridge, entry):
         return "designated", "forwarding"
-    return "disabled", "discarding"
+    waited = clock.now(kernel) - entry["since"]
+    delay = bridge["bridge"]["fwddelay"] * 1000
+    return "designated", "discarding" if waited < delay else "learning" if waited < 2 * delay else "forwarding"
+
+
+def _at_edge(kernel: Kernel, bridge: Interface, entry: dict[str, t.Any]) -> bool:
+    """Whether a port has found out that it is at the edge of the network."""
+    if "EDGE" in entry["flags"] or not {"STP", "AUTOEDGE"} <= {*entry["flags"]} or bridge["bridge"]["proto"] != "rstp":
+        return False
+    return "RUNNING" in bridge["flags"] and _has_carrier(kernel, entry) and clock.now(kernel) - entry["since"] >= EDGE_DELAY_MS
+
+
+def _has_carrier(kernel: Kernel, entry: dict[str, t.Any]) -> bool:
+    interface = find(kernel, entry["name"])
+    return interface is not None and "UP" in interface["flags"] and bool(interface["media"]["active"])
+
+
+def _put(flags: list[str], flag: str, *, on: bool) -> None:
+    if on and flag not in flags:
+        flags.append(flag)
+    elif not on and flag in flags:
+        flags.remove(flag)
 
 
 def _path_cost(interface: Interface) -> int:

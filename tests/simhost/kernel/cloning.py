@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import re
 
-from . import bridge, clock, drivers, errors, routes
+from . import bridge, clock, drivers, errors, interfaces, routes
 from .errors import KernelError
 from .interfaces import NAME_SIZE, Interface, Kernel, find, of
 
 # The module that makes an interface of each kind. Those of the GENERIC kernel are there from the start.
 CLONERS = {"bridge": "if_bridge", "epair": "if_epair", "lo": "if_loop", "tap": "if_tuntap"}
+# The kinds that the GENERIC kernel has built in, in the order in which ifconfig lists them; some are not simulated.
+BUILT_IN = ("vlan", "vmnet", "tap", "tun", "lo", "gif")
 UNITS = 1 << 15
 # How long devd and the script that it starts are busy with a new interface.
 DEVD_MS = 900
+
+
+def cloners(kernel: Kernel) -> list[str]:
+    """The kinds of interfaces that can be cloned: those of modules, the last one loaded first, then the kernel's own."""
+    kind_of_module = {module: kind for kind, module in CLONERS.items()}
+    loaded = [kind_of_module[module] for module in reversed(kernel["modules"]) if module in kind_of_module and kind_of_module[module] not in BUILT_IN]
+    return [*loaded, *BUILT_IN]
 
 
 def _kind_of(name: str) -> str | None:
@@ -44,8 +53,11 @@ def create(kernel: Kernel, name: str) -> str:
     if kind == "epair":
         for end in "ab":
             _attach(kernel, kind, f"{name}{end}")
+        for end in "ba":
+            interfaces.join_group(kernel, f"{name}{end}", kind)
         return f"{name}a"
     _attach(kernel, kind, name)
+    interfaces.join_group(kernel, name, kind)
     return name
 
 
@@ -58,6 +70,8 @@ def destroy(kernel: Kernel, interface: Interface) -> None:
         for member in list(end.get("bridge", {}).get("members", ())):
             bridge.remove_member(kernel, end, member["name"])
         of(kernel).remove(end)
+        for group in end["groups"]:
+            interfaces.leave_group(kernel, end["unit"], group)
         routes.forget_interface(kernel, end)
 
 

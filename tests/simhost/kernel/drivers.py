@@ -15,7 +15,7 @@ MINIMUM_MTU, MAXIMUM_MTU = 72, 65535
 CAPABILITIES_OF = {
     "bridge": "VLAN_HWTAGGING",
     "epair": "RXCSUM TXCSUM VLAN_MTU VLAN_HWTAGGING RXCSUM_IPV6 TXCSUM_IPV6",
-    "ether": "RXCSUM TXCSUM VLAN_MTU VLAN_HWTAGGING JUMBO_MTU VLAN_HWCSUM TSO4 TSO6 LRO VLAN_HWTSO LINKSTATE TXCSUM_IPV6",
+    "ether": "VLAN_MTU JUMBO_MTU LINKSTATE HWSTATS",
     "lo": "RXCSUM TXCSUM LINKSTATE RXCSUM_IPV6 TXCSUM_IPV6",
     "tap": "LINKSTATE MEXTPG",
 }
@@ -45,11 +45,12 @@ def attach(kernel: Kernel, kind: str, name: str) -> Interface:
         "description": "",
         "inet": [],
         "inet6": [],
-        "groups": [] if kind == "ether" else [kind],
+        "groups": ["lo"] if name == "lo0" else [],
         "nd6": ["PERFORMNUD", "IFDISABLED", "AUTO_LINKLOCAL"],
     }
     if kind in MEDIA:
-        interface["media"] = dict(MEDIA[kind])
+        # Ethernet remembers the address that it was made with.
+        interface.update(media=dict(MEDIA[kind]), hwaddr=interface["ether"])
     if kind == "bridge":
         interface.update(nd6=["PERFORMNUD", "IFDISABLED"], bridge=bridge.new())
     elif kind == "epair":
@@ -90,8 +91,6 @@ def set_mtu(kernel: Kernel, interface: Interface, mtu: int) -> None:
 def set_ether(kernel: Kernel, interface: Interface, address: str) -> None:
     """Set the link-level address as SIOCSIFLLADDR does."""
     if interface["kind"] == "lo":
-        raise KernelError(errors.EINVAL)
-    if int(address[:2], 16) & 1:
         raise KernelError(errors.EINVAL)
     interface["ether"] = address
     owner = bridge.bridge_of(kernel, interface["name"])

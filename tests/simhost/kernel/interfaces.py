@@ -106,3 +106,28 @@ def set_flag(interface: Interface, flag: str, *, on: bool) -> None:
         held.append(flag)
     elif not on and flag in held:
         held.remove(flag)
+    if flag == "PPROMISC":
+        set_flag(interface, "PROMISC", on=on)
+
+
+def join_group(kernel: Kernel, unit: str, group: str) -> None:
+    """Put the interface that was created as ``unit`` into a group. The kernel keeps a group's members in the order in which they joined."""
+    interface = next(interface for interface in of(kernel) if interface["unit"] == unit)
+    if group not in interface["groups"]:
+        interface["groups"].append(group)
+        kernel["groups"].setdefault(group, []).append(unit)
+
+
+def leave_group(kernel: Kernel, unit: str, group: str) -> None:
+    """Take an interface out of a group, if it is in it."""
+    for interface in of(kernel):
+        if interface["unit"] == unit and group in interface["groups"]:
+            interface["groups"].remove(group)
+    if unit in kernel["groups"].get(group, ()):
+        kernel["groups"][group].remove(unit)
+
+
+def group_members(kernel: Kernel, group: str) -> list[str]:
+    """The names of a group's members; all interfaces are in the group ``all``."""
+    names = {interface["unit"]: interface["name"] for interface in of(kernel)}
+    return [names[unit] for unit in (names if group == "all" else kernel["groups"].get(group, ()))]

@@ -48,10 +48,10 @@ def load(kernel: Kernel, name: str) -> int:
         raise KernelError(errors.EEXIST)
     if name not in AVAILABLE:
         raise KernelError(errors.ENOENT)
+    kernel["modules"].append(name)
     for needed in AVAILABLE[name]:
         if not is_loaded(kernel, needed):
             load(kernel, needed)
-    kernel["modules"].append(name)
     return files(kernel).index(f"{name}.ko") + 1
 
 

@@ -4,8 +4,9 @@
 
 """The routing table: one list of routes a family, kept as the kernel keeps it when addresses and interfaces change.
 
-A route is ``{destination, prefixlen, gateway, interface, flags, nexthop, scope}``: ``gateway`` is an address or ``link#INDEX``,
-``flags`` are netstat's letters, ``nexthop`` is the index of its next hop and ``scope`` the interface that a link-local destination belongs to.
+A route is ``{destination, prefixlen, gateway, interface, flags, nexthop, way, scope, source}``: ``gateway`` is an address or ``link#INDEX``,
+``flags`` are netstat's letters, ``nexthop`` is the index of its next hop, ``way`` what it shares that with, ``scope`` the interface that a
+link-local destination belongs to and ``source`` the address that the route needs.
 """
 
 from __future__ import annotations
@@ -89,21 +90,44 @@ def interface_for_gateway(kernel: Kernel, family: str, gateway: str) -> Interfac
     return best[1] if best else None
 
 
-def add(kernel: Kernel, family: str, destination: str, prefixlen: int, gateway: str, interface: str, flags: str, scope: str = "") -> None:
-    """Add a route; there must be none with the same destination."""
+def add(kernel: Kernel, family: str, destination: str, prefixlen: int, gateway: str, interface: str, flags: str, scope: str = "", source: str = "") -> None:
+    """Add a route; there must be none with the same destination. It goes away with the address ``source``."""
+    routes: list[Route] = kernel["routes"][family]
     if get(kernel, family, destination, prefixlen, scope):
         raise KernelError(errors.EEXIST)
-    used = {route["nexthop"] for route in kernel["routes"][family]}
+    # Routes that lead the same way share a next hop; what an address brought has its own, in IPv6 one for all of an interface.
+    owner = "" if set("GRBS") & set(flags.replace("UHS", "")) else source
+    if family == "inet6" and owner and (near := _interface_with(kernel, family, source)) and near["name"] != "lo0":
+        owner = near["name"]
+    way = [gateway, interface, flags, owner]
+    used = {route["nexthop"] for route in routes}
     route = {
         "destination": destination,
         "prefixlen": prefixlen,
         "gateway": gateway,
         "interface": interface,
         "flags": flags,
-        "nexthop": next(index for index in range(1, len(used) + 2) if index not in used),
+        "nexthop": next((route["nexthop"] for route in routes if route["way"] == way), None)
+        or next(index for index in range(1, len(used) + 2) if index not in used),
         "scope": scope,
+        "source": source,
+        "way": way,
     }
-    kernel["routes"][family].append(route)
+    routes.append(route)
+
+
+def _interface_with(kernel: Kernel, family: str, address: str) -> Interface | None:
+    return next((interface for interface in of(kernel) if any(entry["address"] == address for entry in interface[family])), None)
+
+
+def source_for(interface: Interface, family: str, gateway: str | None) -> str:
+    """The address of an interface that a route over it belongs to: of the gateway's network, else the first."""
+    width = FAMILIES[family][1]
+    for entry in interface[family]:
+        netmask = mask(entry["prefixlen"], width)
+        if gateway and number(family, gateway) & netmask == number(family, entry["address"]) & netmask:
+            return str(entry["address"])
+    return str(interface[family][0]["address"]) if interface[family] else ""
 
 
 def add_address(kernel: Kernel, interface: Interface, family: str, address: str, prefixlen: int) -> None:
@@ -112,19 +136,25 @@ def add_address(kernel: Kernel, interface: Interface, family: str, address: str,
     loopback = "LOOPBACK" in interface["flags"]
     link = f"link#{interface['index']}"
     scope = interface["name"] if address.startswith("fe80:") else ""
-    if not (loopback and family == "inet") and prefixlen < width:
-        destination = network(family, address, prefixlen)
-        if not get(kernel, family, destination, prefixlen, scope):
-            add(kernel, family, destination, prefixlen, link, interface["name"], "U", scope)
-    if get(kernel, family, address, width, scope):
-        return
-    if loopback:
-        add(kernel, family, address, width, link, interface["name"], "UH" if family == "inet" else "UHS", scope)
-    else:
-        lo0 = find(kernel, "lo0")
-        assert lo0 is not None
-        # A link-local address belongs to its interface's scope, though its packets turn around in lo0.
-        add(kernel, family, address, width, f"link#{lo0['index']}", "lo0", "UHS", scope)
+    to_network = not (loopback and family == "inet") and prefixlen < width
+    if to_network and family == "inet":
+        _add_network(kernel, interface, family, address, prefixlen, scope)
+    if not get(kernel, family, address, width, scope):
+        if loopback:
+            add(kernel, family, address, width, link, interface["name"], "UH" if family == "inet" else "UHS", scope, address)
+        else:
+            lo0 = find(kernel, "lo0")
+            assert lo0 is not None
+            # A link-local address belongs to its interface's scope, though its packets turn around in lo0.
+            add(kernel, family, address, width, f"link#{lo0['index']}", "lo0", "UHS", scope, address)
+    if to_network and family == "inet6":
+        _add_network(kernel, interface, family, address, prefixlen, scope)
+
+
+def _add_network(kernel: Kernel, interface: Interface, family: str, address: str, prefixlen: int, scope: str) -> None:
+    destination = network(family, address, prefixlen)
+    if not get(kernel, family, destination, prefixlen, scope):
+        add(kernel, family, destination, prefixlen, f"link#{interface['index']}", interface["name"], "U", scope, address)
 
 
 def delete_address(kernel: Kernel, interface: Interface, family: str, address: str, prefixlen: int) -> None:
@@ -144,16 +174,13 @@ def delete_address(kernel: Kernel, interface: Interface, family: str, address: s
         for entry in other[family]:
             if is_up(other) and entry["prefixlen"] == prefixlen < width and network(family, entry["address"], prefixlen) == destination:
                 add_address(kernel, other, family, entry["address"], prefixlen)
-    for route in [route for route in routes if "G" in route["flags"] and route["interface"] == interface["name"]]:
-        near = interface_for_gateway(kernel, family, route["gateway"])
-        if near is None or near["name"] != interface["name"]:
-            routes.remove(route)
+    routes[:] = [route for route in routes if (route["source"], route["interface"]) != (address, interface["name"]) or route["flags"] == "U"]
 
 
 def withdraw_interface(kernel: Kernel, interface: Interface) -> None:
-    """The interface went down: the routes to its networks leave the table."""
-    for routes in kernel["routes"].values():
-        routes[:] = [route for route in routes if route["interface"] != interface["name"] or route["flags"] != "U"]
+    """The interface went down: the routes to its IPv4 networks leave the table."""
+    routes = kernel["routes"]["inet"]
+    routes[:] = [route for route in routes if route["interface"] != interface["name"] or route["flags"] != "U"]
 
 
 def restore_interface(kernel: Kernel, interface: Interface) -> None:

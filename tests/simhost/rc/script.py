@@ -32,8 +32,8 @@ class Run:
     force: bool = False
 
     def message(self, text: str, end: str = "\n") -> bool:
-        """Print a start message unless they are off; False when they are, as the scripts return then."""
-        if self.quiet or not config.is_yes(self.variables, "rc_startmsgs"):
+        """Print a start message; False when a quiet run is to have none, as the scripts return then."""
+        if self.quiet and not config.is_yes(self.variables, "rc_startmsgs"):
             return False
         print(text, end=end)
         return True
@@ -64,11 +64,17 @@ class Script:
     configuration: tuple[str, ...] = ()
     required_files: Callable[[dict[str, str]], list[str]] = lambda variables: []
     required_modules: tuple[str, ...] = ()
+    not_simulated: tuple[str, ...] = ()
 
     @property
     def keywords(self) -> list[str]:
-        extra = [action for action in self.actions if action not in ("start", "stop", "restart", "status")]
-        return [*COMMON_ACTIONS, *extra, *(["status"] if "status" in self.actions else [])]
+        # A script that can tell its status has a program whose processes could be waited for.
+        return [*COMMON_ACTIONS, *self.extra_commands, *(["status", "poll"] if "status" in self.actions else [])]
+
+    @property
+    def extra_commands(self) -> list[str]:
+        """The actions that only this script has."""
+        return [*(action for action in self.actions if action not in ("start", "stop", "restart", "status")), *self.not_simulated]
 
     def run(self, host: Host, action: str, arguments: list[str]) -> int:
         """Run an action, ``onestart`` or ``quietstop`` for example, and return the exit code."""
@@ -121,11 +127,11 @@ class Script:
         if action == "describe":
             print(self.description)
         elif action == "extracommands":
-            print(" ".join(name for name in self.actions if name not in ("start", "stop", "restart", "status")))
+            print(" ".join(self.extra_commands))
         elif action == "rcvar":
             print(f"# {self.name} : {self.description}\n#")
             if self.rcvar:
-                print(f'{self.rcvar}="{run.variables.get(self.rcvar, "NO")}"\n#   (default: "{_default_value(run.host, self.rcvar)}")')
+                print(f'{self.rcvar}="{run.variables.get(self.rcvar, "NO")}"\n#   (default: "")')
             print()
         elif action in ("enable", "disable"):
             if not self.rcvar:
@@ -135,10 +141,6 @@ class Script:
         else:
             raise program.NotSimulated(f"{self.name} {action}")
         return 0
-
-
-def _default_value(host: Host, name: str) -> str:
-    return config.sourced(host, ["/etc/defaults/rc.conf"]).get(name, "")
 
 
 def discard(action: Callable[[], object]) -> None:
