@@ -5,6 +5,7 @@
 """Run a session of commands inside a host: ``python -m simhost run DIR -- python -m simhost.session < IN > OUT``.
 
 IN and OUT are JSON lists of steps, ``{argv, stdin?}`` and ``{argv, stdin?, rc, stdout, stderr}``: the ``steps`` of a recorded session.
+A step may also be a pause, ``{sleep: seconds}``.
 One process runs all simulated commands of a session; everything else is started as a program.
 """
 
@@ -21,13 +22,17 @@ import traceback
 import typing as t
 from pathlib import Path
 
-from . import execute
+from . import execute, state
 
 Step = dict[str, t.Any]
 
 
 def run_step(directory: Path, step: Step) -> Step:
-    """Run one step on the host in ``directory`` and return it with its outcome."""
+    """Run one step on the host in ``directory`` and return it with its outcome; a pause lets the host's clock go on."""
+    if "sleep" in step:
+        with state.opened(directory) as host:
+            execute.wait(host, round(step["sleep"] * 1000))
+        return step
     argv, given = step["argv"], step.get("stdin") or ""
     if importlib.util.find_spec(f"simhost.commands.{argv[0].replace('-', '_')}"):
         stdout, stderr = io.StringIO(), io.StringIO()
