@@ -49,7 +49,7 @@ def create(directory: Path, name: str) -> None:
     _make_commands(directory)
     (directory / "mnt").mkdir()
     (directory / "init").write_text("init\n", encoding="ascii")
-    kernel = _kernel(description)
+    kernel = _kernel(name, description)
     (directory / "state.json").write_text(json.dumps(kernel, indent=1) + "\n", encoding="utf-8")
     with state.opened(directory) as host:
         rc.boot(host)
@@ -95,7 +95,7 @@ def _make_commands(directory: Path) -> None:
             script.chmod(0o755)
 
 
-def _kernel(description: dict[str, t.Any]) -> dict[str, t.Any]:
+def _kernel(name: str, description: dict[str, t.Any]) -> dict[str, t.Any]:
     kernel: dict[str, t.Any] = {
         "clock": {"now": 0, "pending": []},
         "modules": list(modules.BUILT_IN),
@@ -107,7 +107,7 @@ def _kernel(description: dict[str, t.Any]) -> dict[str, t.Any]:
         "neighbours": description.get("neighbours", []),
         "pf": None,
     }
-    sysctl.initialize(kernel, {"kern.hostuuid": str(uuid.uuid4()), **description.get("sysctl", {})})
+    sysctl.initialize(kernel, {"kern.hostuuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.simhost")), **description.get("sysctl", {})})
     for entry in description["interfaces"]:
         drivers.attach(kernel, "ether", entry["name"]).update(ether=entry["ether"], hwaddr=entry["ether"])
     drivers.attach(kernel, "lo", "lo0")

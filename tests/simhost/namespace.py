@@ -65,7 +65,9 @@ def enter(directory: Path, visible: Iterable[str] = ()) -> None:
     directory = directory.resolve()
     name = (directory / "root/etc/hostname").read_text(encoding="utf-8").strip()
     working_directory = os.getcwd()
-    _separate()
+    # Asked before: inside a user namespace everybody is root.
+    advice = _advice(os.geteuid())
+    _separate(advice)
     try:
         socket.sethostname(name)
         _mount("none", "/", flags=MS_REC | MS_PRIVATE)
@@ -80,7 +82,7 @@ def enter(directory: Path, visible: Iterable[str] = ()) -> None:
             _show(root, directory, os.path.realpath(path))
         os.chroot(root)
     except OSError as error:
-        raise NamespaceError(f"cannot set up the simulated host's root directory: {error.strerror}. {_advice()}") from None
+        raise NamespaceError(f"cannot set up the simulated host's root directory: {error.strerror}. {advice}") from None
     try:
         os.chdir(working_directory)
     except OSError:
@@ -107,7 +109,7 @@ def needed_paths(*more: str) -> list[str]:
     return [str(Path(__file__).parents[2].resolve()), sys.prefix, sys.base_prefix, *more]
 
 
-def _separate() -> None:
+def _separate(advice: str) -> None:
     flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET
     uid, gid = os.geteuid(), os.getegid()
     try:
@@ -119,14 +121,14 @@ def _separate() -> None:
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1\n", encoding="ascii")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1\n", encoding="ascii")
     except OSError as error:
-        raise NamespaceError(f"a simulated host needs namespaces of its own, and this machine refuses them: {error.strerror}. {_advice()}") from None
+        raise NamespaceError(f"a simulated host needs namespaces of its own, and this machine refuses them: {error.strerror}. {advice}") from None
 
 
-def _advice() -> str:
+def _advice(uid: int) -> str:
     """What has to change, as far as the machine tells."""
     if not sys.platform.startswith("linux"):
         return "Simulated hosts need Linux."
-    if os.geteuid() == 0:
+    if uid == 0:
         return "In a container, give it the capability CAP_SYS_ADMIN (docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined)."
     for setting, wanted in (
         ("kernel.apparmor_restrict_unprivileged_userns", "0"),

@@ -12,6 +12,7 @@ import shlex
 from ..kernel import interfaces
 from ..program import NotSimulated
 from . import config
+from .routing import ROUTING
 from .script import Run, Script
 
 PSEUDO_ARGUMENTS = ("dhcp", "noauto", "nosyncdhcp", "syncdhcp", "wpa", "hostap")
@@ -20,34 +21,29 @@ FAMILIES = ("inet", "inet6", "link", "ether")
 DAD_WAIT_MS = 2000
 
 
-def start_interface(run: Run, name: str) -> bool:
-    """Configure an interface. The script takes each one for configured, because what it does for IPv6 never fails."""
+def start_interface(run: Run, name: str) -> None:
+    """Configure an interface."""
     _configure(run, name)
     if _is_ipv6(run, name):
         _aliases(run, name, "inet6", "alias")
     if name == "lo0" and not _variable(run, name, "ifconfig_IF"):
         run.command("ifconfig", name, "inet", "127.0.0.1/8", "alias")
     _aliases(run, name, "inet", "alias")
-    return True
 
 
-def stop_interface(run: Run, name: str) -> bool:
-    """Take an interface's addresses away; False when there was nothing to do."""
+def stop_interface(run: Run, name: str) -> None:
+    """Take an interface's addresses away, and take it down."""
     if _is_dhcp(run, name):
         raise NotSimulated(f"stopping {name}, which has its address from DHCP")
-    changed = _aliases(run, name, "inet", "-alias")
+    _aliases(run, name, "inet", "-alias")
     interface = interfaces.find(run.host.kernel, name)
     assert interface is not None
     for entry in list(interface["inet"]):
-        changed |= run.command("ifconfig", name, "inet", entry["address"], "delete") == 0
+        run.command("ifconfig", name, "inet", entry["address"], "delete")
     if _is_ipv6(run, name):
         for entry in list(interface["inet6"]):
-            if not entry["address"].startswith("fe80:") and entry["address"] != "::1":
-                changed |= run.command("ifconfig", name, "inet6", entry["address"], "-alias") == 0
-    if interfaces.is_up(interface) and name != "lo0":
-        run.command("ifconfig", name, "down")
-        changed = True
-    return changed
+            run.command("ifconfig", name, "inet6", entry["address"], "-alias")
+    run.command("ifconfig", name, "down")
 
 
 def clone_up(run: Run, names: list[str]) -> int:
@@ -191,9 +187,10 @@ def _each(run: Run, names: list[str], verb: str) -> int:
         if verb == "Stopping" and not exists:
             run.warn(f"{name} does not exist.  Skipped.")
             continue
-        if (start_interface if verb == "Starting" else stop_interface)(run, name):
-            done.append(name)
-            waits |= _is_ipv6(run, name) and name != "lo0"
+        (start_interface if verb == "Starting" else stop_interface)(run, name)
+        # The script takes each interface for done, because what it does for IPv6 never fails.
+        done.append(name)
+        waits |= _is_ipv6(run, name) and name != "lo0"
     if waits and verb == "Starting":
         from ..execute import wait
 
@@ -207,12 +204,18 @@ def _each(run: Run, names: list[str], verb: str) -> int:
 def _start(run: Run, names: list[str]) -> int:
     clone_up(run, names)
     rename(run, names)
-    return _each(run, names, "Starting")
+    _each(run, names, "Starting")
+    for name in names:
+        ROUTING.run(run.host, "static", ["any", name])
+    return 0
 
 
 def _stop(run: Run, names: list[str]) -> int:
     _each(run, names, "Stopping")
-    return clone_down(run, names)
+    clone_down(run, names)
+    for name in names:
+        ROUTING.run(run.host, "stop", ["any", name])
+    return 0
 
 
 NETIF = Script(

@@ -37,6 +37,7 @@ def _static(run: Run, family: str, action: str, interface: str) -> bool:
     code = 0
     for name in listed:
         if interface and not name.endswith(f":{interface}"):
+            code = 0
             continue
         variable = f"{prefix}route_{name.partition(':')[0]}"
         words = named.get(variable) or variables.get(variable, "").split()

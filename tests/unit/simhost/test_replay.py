@@ -44,7 +44,7 @@ SKIPPED = {
 # What differs from one run to the next on the real system, too.
 MASKS = [
     (r"\b58[:-]?9c[:.-]?fc[:-]?10[:.-]?[0-9a-f]{2}[:-]?[0-9a-f]{2}\b", "MAC"),  # of cloned interfaces
-    (r"\b5a9c:fcff:fe10:[0-9a-f]{1,4}\b", "INTERFACE-ID"),  # their link-local addresses
+    (r"\b5a9c:fcff:fe10:[0-9a-f]{1,4}\b(%\w+)? *", r"INTERFACE-ID\1 "),  # their link-local addresses
     (r"(expires in |\"expires\":)\d+(?=[ ,]*(seconds|\"))", r"\1N"),  # ARP
     (r"(?m)^([-dl][-rwxtTsS]{9})  +\d+ (\S+) +(\S+) +\d+ \w{3} +\d+ +[\d:]{4,5} ", r"\1 \2 \3 "),  # links, size and date of ls -l
     (r" tentative\b", ""),  # duplicate address detection takes a second or two
