@@ -8,17 +8,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
-
-try:
-    from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names, spec
-    from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Problem, Refused, SpecError
-    from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
-except ImportError as error:
-    MISSING: ImportError | None = error
-else:
-    MISSING = None
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names, spec
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Problem, Refused, SpecError
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import missing
 
 # The networks themselves are for spec.py to check, with better words than an argument spec has.
 ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
@@ -37,8 +31,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        if MISSING:
-            raise AnsibleActionFail(missing_required_lib(MISSING.name or "netaddr"))
+        lacking = missing("netaddr")
+        if lacking:
+            raise AnsibleActionFail(lacking)
         _checked, args = self.validate_argument_spec(ARGUMENT_SPEC)
         if args["prune"] and args["state"] == "absent":
             raise AnsibleActionFail("prune: found true; allowed: false with state=absent, which removes what is listed and nothing else")
@@ -59,8 +54,7 @@ def _module_args(args: dict[str, t.Any]) -> dict[str, t.Any]:
         if args["state"] == "absent":
             definitions = [{"name": name} for name in spec.read_names(args["networks"])]
         else:
-            networks = spec.read_networks(args["networks"], anchor_root=root)
-            documents = [render(network) for network in networks]
+            documents = render(spec.read_networks(args["networks"], anchor_root=root))
             definitions = [document["definition"] for document in documents]
     except SpecError as error:
         problems += error.problems

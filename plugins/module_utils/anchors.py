@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import LoadAnchors, Phase, RecordLoaded, Step, WriteFile
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import default_route
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Action, LoadAnchors, Phase, RecordLoaded, Run, Step, WriteFile
 
 if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Observed
@@ -40,10 +43,27 @@ class Loads:
             touched |= {f"{root}/{name}" for name in texts}
             # What a former run loaded and installed; an anchor that nobody loaded before is empty again after an undo.
             former = {name: observed.files.get(layout.anchor_file(name)) if f"{root}/{name}" in observed.loaded else None for name in texts}
-            made.steps.append(Step(Phase.LOAD, f"load the anchors {', '.join(f'{root}/{name}' for name in texts)}", LoadAnchors(root, texts), (LoadAnchors(root, former),)))
+            undo: tuple[Action, ...] = (LoadAnchors(root, former), *_flushes(root, former, self._record))
+            made.steps.append(Step(Phase.LOAD, _words(root, texts), LoadAnchors(root, texts), undo))
+            # What takes back the load brings the tables back, too.
+            made.steps += [Step(Phase.FLUSH, f"remove the tables of {flush.argv[2]}", flush) for flush in _flushes(root, texts, observed.loaded)]
         keep = {path: entry for path, entry in observed.loaded.items() if path not in touched}
-        undo = WriteFile(layout.LOADED, observed.files.get(layout.LOADED), layout.STATE)
-        made.steps.append(Step(Phase.RECORD, f"record in {layout.LOADED} what was loaded", RecordLoaded(self._record, keep), (undo,)))
+        before = WriteFile(layout.LOADED, observed.files.get(layout.LOADED), layout.STATE)
+        made.steps.append(Step(Phase.RECORD, f"record in {layout.LOADED} what was loaded", RecordLoaded(self._record, keep), (before,)))
+
+
+def _flushes(root: str, texts: dict[str, str | None], loaded: dict[str, dict[str, t.Any]]) -> list[Run]:
+    """Remove what an empty ruleset leaves of the anchors that are emptied: tables that persist. -F all kills no states below an anchor.
+
+    An anchor that never held anything is not there for pf, and could not be flushed; `loaded` says which had tables.
+    """
+    paths = [f"{root}/{name}" for name, text in texts.items() if text is None]
+    return [Run(("pfctl", "-a", path, "-F", "all")) for path in paths if loaded.get(path, {}).get("tables")]
+
+
+def _words(root: str, texts: dict[str, str | None]) -> str:
+    loaded, emptied = ([f"{root}/{name}" for name, text in texts.items() if (text is None) is gone] for gone in (False, True))
+    return " and ".join(f"{verb} {', '.join(paths)}" for verb, paths in (("load", loaded), ("empty", emptied)) if paths)
 
 
 def digest(text: str) -> str:
@@ -51,24 +71,52 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def anchor_text(document: dict[str, t.Any], egress: str | None) -> str:
+def anchor_text(document: dict[str, t.Any], bridge: str, egress: str | None) -> str:
     """The text of a network's anchor: the macros that the host fills in, then the rules of the document."""
     macros = [f'egress = "{egress}"\n'] if document["egress"] else []
-    macros.append(f'bridge = "{document["bridge"]["name"]}"\n')
+    macros.append(f'bridge = "{bridge}"\n')
     return f"# Written by bsdvirt.pfnet for the network {document['name']}; its next run undoes changes made here.\n{''.join(macros)}{document['anchor']}"
 
 
 def plan_egress(document: dict[str, t.Any], at: str, observed: Observed, made: Plan) -> str | None:
     """The interface through which guests reach the world; None where no rule needs one, or none is found, which is refused."""
-    if document["egress"] is None:
+    egress = document["egress"]
+    if egress is None:
         return None
-    dev = document["egress"]["dev"] or observed.default_route
+    dev = egress["dev"] or default_route(observed.routes, egress["family"])
     if dev is None:
-        made.refuse(f"{at}.forward.dev", "nothing, and no IPv4 default route on the host", "an interface of the host; or give the host a default route")
+        kind = {"inet": "IPv4", "inet6": "IPv6"}[egress["family"]]
+        made.refuse(f"{at}.forward.dev", f"nothing, and no {kind} default route on the host", "an interface of the host; or give the host a default route")
     elif dev not in observed.interfaces:
         # pf would load rules for an interface that does not exist without a word.
         made.refuse(f"{at}.forward.dev", f"'{dev}'", f"an interface of the host: {', '.join(observed.interfaces)}")
+    elif egress["pool"]:
+        carried = [ipaddress.ip_interface(address).network for address in observed.interfaces[dev].addresses]
+        outside = [egress["pool"][end] for end in ("start", "end") if not any(ipaddress.ip_address(egress["pool"][end]) in network for network in carried)]
+        if outside:
+            made.warnings.append(
+                f"{at}.forward.nat.address: {' and '.join(outside)} lie in no subnet of {dev}: answers reach this host only if the outside routes them to it."
+            )
     return t.cast("str | None", dev)
+
+
+def refuse_forwarded(document: dict[str, t.Any], at: str, root: str, observed: Observed, made: Plan) -> None:
+    """Refuse a port forward of a port that rules of the host's own forward."""
+    taken = []
+    for path, lines in observed.pf.translation.rules.items():
+        if not path.startswith(f"{root}/"):
+            for line in lines:
+                rule = re.match(r"rdr .*?\bproto (\w+) .* port (?:= )?(\d+)(?::(\d+))?(?: tag \S+)? -> ", line)
+                if rule:
+                    taken.append((rule[1], int(rule[2]), int(rule[3] or rule[2]), line))
+    for index, forward in enumerate(document["forwards"]):
+        for proto, start, end, line in taken:
+            if proto in forward["proto"] and start <= forward["end"] and forward["start"] <= end:
+                made.refuse(
+                    f"{at}.port_forwards[{index}].port",
+                    f"{proto} port {start if start == end else f'{start}-{end}'}, which the host's own rules forward ({line})",
+                    "a port that is free",
+                )
 
 
 def drift(path: str, found: Anchor, last: dict[str, t.Any], made: Plan) -> list[str]:

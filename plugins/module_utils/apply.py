@@ -89,7 +89,7 @@ def _create_bridge(host: Host, name: str) -> None:
 def _record_loaded(host: Host, record: RecordLoaded) -> None:
     anchors = dict(record.keep)
     if record.anchors:
-        found = pf.observe(host)
+        found = pf.observe_pf(host)
         for path, entry in record.anchors.items():
             anchor = pf.observe_anchor(host, found, path, entry["tables"])
             anchors[path] = {"sha256": entry["sha256"], "rules": anchor.rules, "nat": anchor.nat, "tables": anchor.tables}

@@ -1,17 +1,19 @@
 # Copyright (c) 2026 the bsdvirt.pfnet authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans bridges: create, change, rename, remove. Members belong to whoever attached them and are never touched."""
+"""Plans bridges: create, change, rename, remove. Members that a definition does not name belong to whoever attached them and are never touched."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import itertools
 import typing as t
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, Phase, Run, Step
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Member
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Action, CreateBridge, Phase, Run, Step
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
 
@@ -25,20 +27,33 @@ def derived_mac(host_id: str, network: str) -> str:
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in digest[:3])
 
 
+def free_names(documents: t.Sequence[t.Mapping[str, t.Any]], kept: t.Mapping[str, str], taken: t.Iterable[str]) -> dict[str, str]:
+    """The bridge of each network by the network's name: what its document says, else what it has `kept`, else the first free virbrN."""
+    unavailable = {*taken, *kept.values(), *(document["bridge"]["name"] for document in documents)}
+    names = {}
+    for document in documents:
+        name = document["bridge"]["name"] or kept.get(document["name"])
+        if name is None:
+            name = next(free for number in itertools.count() if (free := f"virbr{number}") not in unavailable)
+            unavailable.add(name)
+        names[document["name"]] = name
+    return names
+
+
 def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: Plan) -> list[str]:
     """Add the steps that make a network's bridge what its document says; gives the reasons for them in words."""
-    want = dict(document["bridge"])
-    want["mac"] = want["mac"] or derived_mac(observed.host_id, document["name"])
+    want = {**document["bridge"], "mac": document["bridge"]["mac"] or derived_mac(observed.host_id, document["name"])}
     name = want["name"]
-    owners = {definition.bridge: definition for definition in observed.definitions.values()}
+    owners = {known.bridge: known for known in observed.definitions.values()}
     old = observed.definitions.get(document["name"])
     bridge = observed.interfaces.get(name)
+    _refuse_members(want, at, old, observed, made)
     if bridge is None:
         former = observed.interfaces.get(old.bridge) if old else None
         if old is None or former is None:
             _create(want, made)
             return [f"bridge {name} is missing"] if old else []
-        made.ifconfig(Phase.RELEASE, f"rename bridge {former.name} to {name}", f"{former.name} name {name}", f"{name} name {former.name}")
+        made.ifconfig(Phase.RELEASE, f"rename bridge {former.name} to {name}", (former.name, "name", name), (name, "name", former.name))
         return [f"bridge {former.name} becomes {name}", *_change(want, former, old, made)]
     if not bridge.is_bridge or not (GROUP in bridge.groups or name in owners):
         made.refuse(f"{at}.bridge.name", f"'{name}', which the host has and which is no bridge of this collection", "a name that is free")
@@ -46,52 +61,111 @@ def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: P
     return _change(want, bridge, owners.get(name), made)
 
 
-def plan_removal(definition: Definition, at: str, network: str, force: bool, observed: Observed, made: Plan) -> None:
+def plan_removal(known: Definition, at: str, network: str, force: bool, observed: Observed, made: Plan) -> None:
     """Add the steps that take a removed network's bridge away: down before its rules go, destroyed after."""
-    bridge = observed.interfaces.get(definition.bridge)
+    bridge = observed.interfaces.get(known.bridge)
     if bridge is None or not bridge.is_bridge:
         return
-    if bridge.members and not force:
-        made.refuse(at, f"network {network}, to whose bridge {bridge.name} {', '.join(bridge.members)} is attached", "networks without members on their bridges, or force: true")
+    guests = [member for member in bridge.members if member not in known.members]
+    if guests and not force:
+        made.refuse(
+            at, f"network {network}, to whose bridge {bridge.name} {', '.join(guests)} is attached", "networks without guests on their bridges, or force: true"
+        )
     if bridge.up:
-        made.ifconfig(Phase.QUIESCE, f"bring {bridge.name} down", f"{bridge.name} down", f"{bridge.name} up")
-    made.ifconfig(Phase.DESTROY, f"destroy bridge {bridge.name}", f"{bridge.name} destroy")
-    made.diff(f"interface {bridge.name}", _shown(bridge.ether, bridge.addresses), "")
+        made.ifconfig(Phase.QUIESCE, f"bring {bridge.name} down", (bridge.name, "down"), (bridge.name, "up"))
+    again = {**_settings(bridge), "members": [{"name": name, **dataclasses.asdict(member)} for name, member in bridge.members.items()]}
+    undo: tuple[Action, ...] = (CreateBridge(bridge.name), *(Run(("ifconfig", bridge.name, *words)) for _what, words in _creation(again)))
+    made.steps.append(Step(Phase.DESTROY, f"destroy bridge {bridge.name}", Run(("ifconfig", bridge.name, "destroy")), undo))
+    made.diff(f"interface {bridge.name}", _shown(_settings(bridge)), "")
+
+
+def _refuse_members(want: dict[str, t.Any], at: str, old: Definition | None, observed: Observed, made: Plan) -> None:
+    for member in want["members"]:
+        if member["name"] not in observed.interfaces:
+            made.refuse(f"{at}.{member['path']}", f"'{member['name']}'", f"an interface of the host: {', '.join(observed.interfaces)}")
+        for other in observed.interfaces.values():
+            if member["name"] in other.members and other.name not in (want["name"], old.bridge if old else None):
+                made.refuse(f"{at}.{member['path']}", f"'{member['name']}', a member of {other.name}", "an interface that is in no other bridge")
 
 
 def _create(want: dict[str, t.Any], made: Plan) -> None:
     name = want["name"]
     # Taking the bridge away takes back all that follows.
     made.steps.append(Step(Phase.BUILD, f"create bridge {name}", CreateBridge(name), (Run(("ifconfig", name, "destroy")),)))
-    settings = [f"ether {want['mac']}", f"group {GROUP}", *(f"inet {address} alias" for address in want["addresses"])]
-    if want["fwddelay"]:
-        settings.append(f"fwddelay {want['fwddelay']}")
-    # One call a setting: ifconfig refuses a MAC address and an IP address together.
-    for words in (*settings, "up"):
-        made.ifconfig(Phase.BUILD, f"configure bridge {name}: {words}", f"{name} {words}")
-    made.diff(f"interface {name}", "", _shown(want["mac"], want["addresses"]))
+    for what, words in (*_creation(want), ("up", ("up",))):
+        made.ifconfig(Phase.BUILD, f"set on {name}: {what}", (name, *words))
+    made.diff(f"interface {name}", "", _shown({**want, "up": True}))
+
+
+def _creation(want: dict[str, t.Any]) -> t.Iterator[tuple[str, tuple[str, ...]]]:
+    """What is to be set on a new bridge before it comes up, in words and in those of ifconfig."""
+    for what, words, _undo in _all_steps(want, Interface(want["name"])):
+        yield what, words
+    for address in want["addresses"]:
+        yield address, (family(address), address, "alias")
+
+
+def _settings_steps(want: dict[str, t.Any], bridge: Interface) -> t.Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """What is to be set, the words of ifconfig that set it, and those that set it back.
+
+    One call a setting: ifconfig refuses a MAC address and an IP address together.
+    """
+    if bridge.ether != want["mac"]:
+        yield f"the MAC address {want['mac']}", ("ether", want["mac"]), ("ether", bridge.ether or "")
+    if GROUP not in bridge.groups:
+        yield f"the interface group {GROUP}", ("group", GROUP), ("-group", GROUP)
+    if want["fwddelay"] and bridge.fwddelay != want["fwddelay"]:
+        yield f"a forward delay of {want['fwddelay']} s", ("fwddelay", str(want["fwddelay"])), ("fwddelay", str(bridge.fwddelay))
+    if want["description"] and bridge.description != want["description"]:
+        yield f"the description {want['description']!r}", ("description", want["description"]), ("description", bridge.description or "")
+    if want["vlan_filtering"] is not None and bridge.vlan_filtering != want["vlan_filtering"]:
+        words = ("vlanfilter",), ("-vlanfilter",)
+        yield f"VLAN filtering turned {'on' if want['vlan_filtering'] else 'off'}", *(words if want["vlan_filtering"] else words[::-1])
+    if any(family(address) == "inet6" for address in want["addresses"]) and not bridge.link_local:
+        # Routers are found by their link-local addresses, and a new bridge has IPv6 off.
+        yield "a link-local address", ("inet6", "-ifdisabled", "auto_linklocal"), ("inet6", "ifdisabled", "-auto_linklocal")
+
+
+def _all_steps(want: dict[str, t.Any], bridge: Interface) -> t.Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """The same for settings, members, and the MTU, which comes last: the first member of a bridge gives it its own."""
+    yield from _settings_steps(want, bridge)
+    for member in want["members"]:
+        yield from _member_steps(member, bridge.members.get(member["name"]))
+    if want["mtu"] and (bridge.mtu != want["mtu"] or (want["members"] and not bridge.members)):
+        yield f"an MTU of {want['mtu']}", ("mtu", str(want["mtu"])), ("mtu", str(bridge.mtu))
+
+
+def _member_steps(want: dict[str, t.Any], member: Member | None) -> t.Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """The same for a member of a bridge; None if it is none yet."""
+    name = want["name"]
+    if member is None:
+        yield f"the member {name}", ("addm", name), ("deletem", name)
+        member = Member()
+    for flag in ("private", "stp"):
+        if want[flag] is not None and want[flag] != getattr(member, flag):
+            words = (flag, name), (f"-{flag}", name)
+            yield f"{flag} turned {'on' if want[flag] else 'off'} for its member {name}", *(words if want[flag] else words[::-1])
 
 
 def _change(want: dict[str, t.Any], bridge: Interface, owner: Definition | None, made: Plan) -> list[str]:
-    """Steps for a bridge that exists; `owner` is the network it belonged to so far, whose addresses may go."""
+    """Steps for a bridge that exists; `owner` is the network it belonged to so far, whose addresses and members may go."""
     name = want["name"]
     reasons = []
-    if bridge.ether != want["mac"]:
-        reasons.append(f"bridge {name} has the MAC address {bridge.ether} instead of {want['mac']}")
-        made.ifconfig(Phase.BUILD, f"set the MAC address of {name} to {want['mac']}", f"{name} ether {want['mac']}", f"{name} ether {bridge.ether}")
-    if GROUP not in bridge.groups:
-        reasons.append(f"bridge {name} is not in the interface group {GROUP}")
-        made.ifconfig(Phase.BUILD, f"put {name} into the interface group {GROUP}", f"{name} group {GROUP}", f"{name} -group {GROUP}")
-    if want["fwddelay"] and bridge.fwddelay != want["fwddelay"]:
-        reasons.append(f"bridge {name} has a forward delay of {bridge.fwddelay} s instead of {want['fwddelay']} s")
-        made.ifconfig(Phase.BUILD, f"set the forward delay of {name} to {want['fwddelay']} s", f"{name} fwddelay {want['fwddelay']}", f"{name} fwddelay {bridge.fwddelay}")
+    for what, words, undo in _all_steps(want, bridge):
+        reasons.append(f"bridge {name} lacks {what}")
+        made.ifconfig(Phase.BUILD, f"set on {name}: {what}", (name, *words), (name, *undo))
+    for member in bridge.members:
+        if owner and member in owner.members and member not in [wanted["name"] for wanted in want["members"]]:
+            reasons.append(f"bridge {name} gives up its member {member}")
+            made.ifconfig(Phase.RELEASE, f"release {member} from {name}", (name, "deletem", member), (name, "addm", member))
     kept = []
     for address in bridge.addresses:
+        host = address.partition("/")[0]
         if address in want["addresses"]:
             kept.append(address)
         elif owner and address in owner.addresses:
             reasons.append(f"bridge {name} gives up {address}")
-            made.ifconfig(Phase.RELEASE, f"take {address} from {name}", f"{name} inet {address.partition('/')[0]} -alias", f"{name} inet {address} alias")
+            made.ifconfig(Phase.RELEASE, f"take {address} from {name}", (name, family(address), host, "-alias"), (name, family(address), address, "alias"))
         else:
             kept.append(address)
             made.warnings.append(f"The bridge {name} has the address {address}, which its definition does not name; it is left alone.")
@@ -99,15 +173,49 @@ def _change(want: dict[str, t.Any], bridge: Interface, owner: Definition | None,
         if address not in bridge.addresses:
             reasons.append(f"bridge {name} lacks {address}")
             # Without alias the new address would replace the first.
-            made.ifconfig(Phase.BUILD, f"give {address} to {name}", f"{name} inet {address} alias", f"{name} inet {address.partition('/')[0]} -alias")
+            made.ifconfig(
+                Phase.BUILD,
+                f"give {address} to {name}",
+                (name, family(address), address, "alias"),
+                (name, family(address), address.partition("/")[0], "-alias"),
+            )
             kept.append(address)
     if not bridge.up:
         reasons.append(f"bridge {name} is down")
-        made.ifconfig(Phase.BUILD, f"bring {name} up", f"{name} up", f"{name} down")
-    made.diff(f"interface {name}", _shown(bridge.ether, bridge.addresses, bridge.up), _shown(want["mac"], kept))
+        made.ifconfig(Phase.BUILD, f"bring {name} up", (name, "up"), (name, "down"))
+    before = _settings(bridge)
+    made.diff(
+        f"interface {name}",
+        _shown(before),
+        _shown({**before, **{key: value for key, value in want.items() if value is not None}, "addresses": kept, "up": True}),
+    )
     return reasons
 
 
-def _shown(mac: str | None, addresses: t.Iterable[str], up: bool = True) -> str:
-    """A bridge's settings as a diff shows them."""
-    return "".join(f"{line}\n" for line in (f"ether {mac}", *(f"inet {address}" for address in addresses), "up" if up else "down"))
+def family(address: str) -> str:
+    """The word of ifconfig for an address's family."""
+    return "inet6" if ":" in address else "inet"
+
+
+def _settings(bridge: Interface) -> dict[str, t.Any]:
+    """A bridge as found, in the words of a document."""
+    return {
+        "name": bridge.name,
+        "mac": bridge.ether,
+        "addresses": bridge.addresses,
+        "fwddelay": bridge.fwddelay,
+        "mtu": bridge.mtu,
+        "description": bridge.description,
+        "vlan_filtering": bridge.vlan_filtering,
+        "members": [{"name": name} for name in bridge.members],
+        "up": bridge.up,
+    }
+
+
+def _shown(settings: dict[str, t.Any]) -> str:
+    """A bridge's settings as a diff shows them, a line each; what is not set has none."""
+    lines = [f"{key} {settings[key]}" for key in ("mac", "fwddelay", "mtu", "description") if settings[key]]
+    lines += ["vlan_filtering"] if settings["vlan_filtering"] else []
+    lines += [f"{family(address)} {address}" for address in settings["addresses"]]
+    lines += [f"member {member['name']}" for member in settings["members"]]
+    return "".join(f"{line}\n" for line in [*lines, "up" if settings["up"] else "down"])

@@ -63,10 +63,12 @@ class Host:
             raise CommandError(argv, output)
         return output
 
-    @property
-    def tmpdir(self) -> str:
-        """A folder for files that live as long as the module runs."""
-        return t.cast(str, self._module.tmpdir)
+    def stage(self, name: str, text: str) -> str:
+        """Write a file that lives as long as the module runs; gives its path."""
+        path = os.path.join(self._module.tmpdir, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
 
     @staticmethod
     def read(path: str) -> str | None:

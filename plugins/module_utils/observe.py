@@ -9,8 +9,9 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import IFCONFIG, ROUTES, Interface, parse_default_route, parse_ifconfig
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import IFCONFIG, ROUTES, Interface, Route, parse_ifconfig, parse_routes
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.pf import Anchor, Pf, observe_anchor, observe_pf
 
 if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import Host
@@ -22,31 +23,43 @@ class Unreadable(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-    """A network as a former run installed it."""
+    """A network as a former run installed it: what layout.definition_path holds. `bridge` is its name, also where the host chose it."""
 
     anchor_root: str
+    bridge: str
     network: dict[str, t.Any]
     text: str
 
     @property
-    def bridge(self) -> str:
-        return t.cast(str, self.network["bridge"]["name"])
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(ip["address"] for ip in self.network.get("ips", ()))
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        return tuple(ip["address"] for ip in self.network["ips"])
+    def members(self) -> tuple[str, ...]:
+        """The interfaces that the network itself attached."""
+        uplink = (self.network["forward"]["dev"],) if self.network["forward"]["mode"] == "bridge" else ()
+        return (*self.network.get("bridge", {}).get("members", ()), *uplink)
+
+    @property
+    def routes(self) -> dict[str, str]:
+        """Gateways by destination."""
+        return {route["address"]: route["gateway"] for route in self.network.get("routes", ())}
 
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """A host as found. `anchors` and `loaded` go by the anchor's path; `loaded` is what layout.LOADED holds, `files` is text by path."""
+    """A host as found.
+
+    `forwarding` has the families that it forwards, inet and inet6. `anchors` and `loaded` go by the anchor's path; `loaded` is what
+    layout.LOADED holds, `files` is text by path.
+    """
 
     host_id: str
     interfaces: dict[str, Interface]
-    default_route: str | None
-    forwarding: bool
-    pf: pf.Pf
-    anchors: dict[str, pf.Anchor]
+    routes: list[Route]
+    forwarding: frozenset[str]
+    pf: Pf
+    anchors: dict[str, Anchor]
     definitions: dict[str, Definition]
     loaded: dict[str, t.Any]
     files: dict[str, str]
@@ -55,7 +68,7 @@ class Observed:
 def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: str) -> Observed:
     """Look at the host. Raises pf.NotLoaded, Unreadable, CommandError."""
     definitions = _definitions(host)
-    found = pf.observe(host)
+    found = observe_pf(host)
     try:
         loaded = _json(host, layout.LOADED) or {"anchors": {}}
     except Unreadable:
@@ -64,10 +77,12 @@ def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: st
     return Observed(
         host_id=(host.read("/etc/hostid") or "").strip(),
         interfaces=parse_ifconfig(host.run(*IFCONFIG).stdout),
-        default_route=parse_default_route(host.run(*ROUTES).stdout),
-        forwarding=host.run("sysctl", "-n", "net.inet.ip.forwarding").stdout.strip() == "1",
+        routes=parse_routes(host.run(*ROUTES).stdout),
+        forwarding=_forwarding(host),
         pf=found,
-        anchors={f"{anchor_root}/{document['name']}": pf.observe_anchor(host, found, f"{anchor_root}/{document['name']}", document["tables"]) for document in documents},
+        anchors={
+            f"{anchor_root}/{document['name']}": observe_anchor(host, found, f"{anchor_root}/{document['name']}", document["tables"]) for document in documents
+        },
         definitions=definitions,
         loaded=loaded["anchors"],
         files={
@@ -78,13 +93,21 @@ def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: st
     )
 
 
+def _forwarding(host: Host) -> frozenset[str]:
+    # A kernel without IPv6 has no such variable, which makes sysctl fail after it has printed the others.
+    values = host.run("sysctl", "net.inet.ip.forwarding", "net.inet6.ip6.forwarding", ok=None).stdout
+    return frozenset(
+        family for family, line in (("inet", "net.inet.ip.forwarding: 1"), ("inet6", "net.inet6.ip6.forwarding: 1")) if line in values.splitlines()
+    )
+
+
 def _definitions(host: Host) -> dict[str, Definition]:
     definitions = {}
     for file in host.names(layout.DEFINITIONS):
         if file.endswith(".json") and not file.startswith("."):
             path = f"{layout.DEFINITIONS}/{file}"
             data = t.cast("dict[str, t.Any]", _json(host, path))
-            definitions[file[: -len(".json")]] = Definition(data["anchor_root"], data["network"], t.cast(str, host.read(path)))
+            definitions[file[: -len(".json")]] = Definition(data["anchor_root"], data["bridge"], data["network"], t.cast(str, host.read(path)))
     return definitions
 
 

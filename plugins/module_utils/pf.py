@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import typing as t
 
@@ -84,7 +83,7 @@ class Pf:
     translation: Ruleset
 
 
-def observe(host: Host) -> Pf:
+def observe_pf(host: Host) -> Pf:
     """Three processes, however many anchors there are. Raises NotLoaded."""
     info = host.run("pfctl", "-s", "info", ok=None)
     if info.rc:
@@ -123,19 +122,10 @@ def refuse_own_rules(host: Host, root: str) -> None:
 
 
 def load(host: Host, root: str, texts: t.Mapping[str, str | None], *, dry_run: bool = False) -> None:
-    """Load the anchors `root`/NAME from their texts, all in one transaction or none; None empties an anchor.
+    """Load the anchors `root`/NAME from their texts, all in one transaction or none; None empties an anchor, but for tables that persist.
 
     With `dry_run` pfctl reads and checks everything and changes nothing. Raises CommandError.
     """
-    lines = []
-    for name, text in texts.items():
-        path = os.path.join(host.tmpdir, f"{name}.conf")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text or "")
-        lines.append(f'load anchor "{name}" from "{path}"\n')
+    paths = {name: host.stage(f"{name}.conf", text or "") for name, text in texts.items()}
+    lines = [f'load anchor "{name}" from "{path}"\n' for name, path in paths.items()]
     host.run("pfctl", "-a", root, *(["-n"] if dry_run else []), "-f", "-", stdin="".join(lines))
-    if not dry_run:
-        for name, text in texts.items():
-            if text is None:
-                # An empty ruleset leaves tables that persist.
-                host.run("pfctl", "-a", f"{root}/{name}", "-F", "all")

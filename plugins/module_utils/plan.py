@@ -10,8 +10,8 @@ import ipaddress
 import json
 import typing as t
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import bridges, layout
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import Loads, anchor_text, digest, drift, plan_egress
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import bridges, layout, routes
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import Loads, anchor_text, digest, drift, plan_egress, refuse_forwarded
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
 
 if t.TYPE_CHECKING:
@@ -34,24 +34,16 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     made = Plan()
     loads = Loads()
     removed = _removed(wanted, observed)
-    _refuse_overlaps(wanted, observed, removed, made)
-    for index, document in enumerate(wanted.documents):
+    names = bridges.free_names(wanted.documents, {name: known.bridge for name, known in observed.definitions.items()}, observed.interfaces)
+    documents = [{**document, "bridge": {**document["bridge"], "name": names[document["name"]]}} for document in wanted.documents]
+    _refuse_overlaps(documents, observed, removed, made)
+    for index, document in enumerate(documents):
         made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, loads, made))
-    claimed = {document["bridge"]["name"] for document in wanted.documents}
     for name, at in removed.items():
-        definition = observed.definitions[name]
-        loads.remove(definition.anchor_root, name)
-        # A bridge that another network takes over in this run stays.
-        if definition.bridge not in claimed:
-            bridges.plan_removal(definition, at, name, wanted.force, observed, made)
-        made.diff(layout.anchor_file(name), observed.files.get(layout.anchor_file(name), ""), "")
-        made.file(layout.anchor_file(name), None, observed.files.get(layout.anchor_file(name)), layout.CONFIGURATION)
-        made.file(layout.definition_path(name), None, definition.text, layout.CONFIGURATION)
-        made.outcomes.append({"name": name, "action": "removed", "reasons": ["it is not listed" if at == "prune" else "it is to be absent"]})
+        made.outcomes.append(_plan_removal(name, at, wanted.force, names.values(), observed, loads, made))
     made.outcomes += [{"name": name, "action": "unchanged", "reasons": ["the host has no such network"]} for name in wanted.absent if name not in removed]
     loads.plan(observed, made)
-    if wanted.documents:
-        _warn(wanted, observed, made)
+    _warn(documents, wanted.anchor_root, observed, made)
     made.steps.sort(key=lambda step: step.phase)
     return made
 
@@ -65,19 +57,22 @@ def _removed(wanted: Wanted, observed: Observed) -> dict[str, str]:
     return removed
 
 
-def _refuse_overlaps(wanted: Wanted, observed: Observed, removed: dict[str, str], made: Plan) -> None:
+def _refuse_overlaps(documents: t.Iterable[dict[str, t.Any]], observed: Observed, removed: dict[str, str], made: Plan) -> None:
     """Networks of ours that stay, though this run does not list them, keep their bridges and subnets."""
-    listed = {document["name"] for document in wanted.documents}
+    documents = list(documents)
+    listed = {document["name"] for document in documents}
     others: dict[str, Definition] = {name: known for name, known in observed.definitions.items() if name not in listed and name not in removed}
-    for index, document in enumerate(wanted.documents):
+    for index, document in enumerate(documents):
         for name, other in others.items():
             if document["bridge"]["name"] == other.bridge:
                 made.refuse(f"networks[{index}].bridge.name", f"'{other.bridge}', the bridge of the host's network {name}", "another bridge")
             for position, address in enumerate(document["bridge"]["addresses"]):
                 subnet = ipaddress.ip_interface(address).network
                 for taken in (ipaddress.ip_interface(taken).network for taken in other.addresses):
-                    if subnet.overlaps(taken):
-                        made.refuse(f"networks[{index}].ips[{position}].address", f"subnet {subnet}", f"a subnet apart from {taken} of the host's network {name}")
+                    if subnet.version == taken.version and subnet.overlaps(taken):
+                        made.refuse(
+                            f"networks[{index}].ips[{position}].address", f"subnet {subnet}", f"a subnet apart from {taken} of the host's network {name}"
+                        )
 
 
 def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Observed, loads: Loads, made: Plan) -> dict[str, t.Any]:
@@ -86,35 +81,37 @@ def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Obse
     path = f"{root}/{name}"
     old = observed.definitions.get(name)
     last = observed.loaded.get(path)
-    text = anchor_text(document, plan_egress(document, at, observed, made))
-    definition = json.dumps({"format": layout.FORMAT, "anchor_root": root, "network": document["definition"]}, indent=2, sort_keys=True) + "\n"
+    text = anchor_text(document, document["bridge"]["name"], plan_egress(document, at, observed, made))
+    definition = definition_text(document, root, document["bridge"]["name"])
     installed = observed.files.get(layout.anchor_file(name))
 
     changes, drifted = [], []
-    moves = old is not None and old.anchor_root != root
+    former = f"{old.anchor_root}/{name}" if old else path
     if old and old.network != document["definition"]:
         changes.append("its definition changes")
-    if moves:
-        changes.append(f"its anchor moves from {old.anchor_root}/{name} to {path}")
+    if former != path:
+        changes.append(f"its anchor moves from {former} to {path}")
     elif last is None:
         changes.append(f"nothing is known of a last load of the anchor {path}")
     elif last["sha256"] != digest(text):
         changes.append("its rules change")
-
-    same = last is not None and last["sha256"] == digest(text)
-    if same:
-        drifted += drift(path, observed.anchors[path], last, made)
-    if drifted or not same:
+    loaded = last if last and last["sha256"] == digest(text) else None
+    if loaded:
+        drifted += drift(path, observed.anchors[path], loaded, made)
+    if drifted or not loaded:
         loads.add(root, name, text, document["tables"])
     elif installed != text:
         drifted.append(f"{layout.anchor_file(name)} {'is missing' if installed is None else 'was altered'}")
     if old and not changes and old.text != definition:
         drifted.append(f"{layout.definition_path(name)} was altered")
-    if moves:
+    if old and former != path:
         loads.remove(old.anchor_root, name)
     if old is None and last is None and (observed.anchors[path].rules or observed.anchors[path].nat):
         made.warnings.append(f"The anchor {path} held rules that no run of bsdvirt.pfnet loaded; they are replaced.")
+    refuse_forwarded(document, at, root, observed, made)
+    routes.refuse_conflicts(document, at, observed, made)
     drifted += bridges.plan_bridge(document, at, observed, made)
+    drifted += routes.plan_routes(document, old, observed, made)
     made.diff(layout.anchor_file(name), installed or "", text)
     made.file(layout.anchor_file(name), text, installed, layout.CONFIGURATION)
     made.file(layout.definition_path(name), definition, old.text if old else None, layout.CONFIGURATION)
@@ -126,19 +123,46 @@ def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Obse
     return {"name": name, "action": "repaired" if drifted else "unchanged", "reasons": [f"drift: {reason}" for reason in drifted]}
 
 
-def _warn(wanted: Wanted, observed: Observed, made: Plan) -> None:
+def _plan_removal(name: str, at: str, force: bool, claimed: t.Collection[str], observed: Observed, loads: Loads, made: Plan) -> dict[str, t.Any]:
+    """Add the steps that remove a network; gives its outcome. A bridge among `claimed`, which another network takes over in this run, stays."""
+    known = observed.definitions[name]
+    loads.remove(known.anchor_root, name)
+    if known.bridge not in claimed:
+        bridges.plan_removal(known, at, name, force, observed, made)
+    installed = observed.files.get(layout.anchor_file(name))
+    made.diff(layout.anchor_file(name), installed or "", "")
+    made.file(layout.anchor_file(name), None, installed, layout.CONFIGURATION)
+    made.file(layout.definition_path(name), None, known.text, layout.CONFIGURATION)
+    return {"name": name, "action": "removed", "reasons": ["it is not listed" if at == "prune" else "it is to be absent"]}
+
+
+def definition_text(document: dict[str, t.Any], root: str, bridge: str) -> str:
+    """What layout.definition_path holds of a network."""
+    return json.dumps({"format": layout.FORMAT, "anchor_root": root, "bridge": bridge, "network": document["definition"]}, indent=2, sort_keys=True) + "\n"
+
+
+# What does not work without each hook of the main ruleset.
+_WITHOUT = {"nat-anchor": "guests reach nothing outside", "rdr-anchor": "no port is forwarded", "anchor": "nothing is isolated"}
+_FORWARDING = {"inet": ("IPv4", "net.inet.ip.forwarding", "gateway_enable"), "inet6": ("IPv6", "net.inet6.ip6.forwarding", "ipv6_gateway_enable")}
+
+
+def _warn(documents: t.Sequence[dict[str, t.Any]], root: str, observed: Observed, made: Plan) -> None:
     """What keeps networks that are set up well from working; each with its remedy."""
-    root = wanted.anchor_root
-    paths = [f"{root}/{document['name']}" for document in wanted.documents]
-    hooks = (("nat-anchor", observed.pf.translation, "their guests reach nothing outside"), ("anchor", observed.pf.filter, "nothing is isolated"))
-    missing = [(kind, effect) for kind, ruleset, effect in hooks if not all(ruleset.hooked(kind, path) for path in paths)]
+    missing = []
+    for kind, effect in _WITHOUT.items():
+        ruleset = observed.pf.filter if kind == "anchor" else observed.pf.translation
+        if any(kind in document["hooks"] and not ruleset.hooked(kind, f"{root}/{document['name']}") for document in documents):
+            missing.append((kind, effect))
     if missing:
         made.warnings.append(
             f"The main ruleset of pf does not call the networks' anchors, so {' and '.join(effect for kind, effect in missing)}: put "
             + " and ".join(f'`{kind} "{root}/*"`' for kind, effect in missing)
             + " into /etc/pf.conf before its first filter rule, translation before filter, then run `service pf reload`."
         )
-    if not observed.pf.enabled:
+    if documents and not observed.pf.enabled:
         made.warnings.append("pf is loaded but not enabled, so no rule is in force: run `pfctl -e`, and `sysrc pf_enable=YES` for the next boot.")
-    if not observed.forwarding:
-        made.warnings.append("The host does not forward IPv4, so guests reach nothing outside: run `sysctl net.inet.ip.forwarding=1`, and `sysrc gateway_enable=YES` for the next boot.")
+    for family, (name, variable, setting) in _FORWARDING.items():
+        if family not in observed.forwarding and any(family in document["forwarding"] for document in documents):
+            made.warnings.append(
+                f"The host does not forward {name}, so guests reach nothing outside: run `sysctl {variable}=1`, and `sysrc {setting}=YES` for the next boot."
+            )

@@ -35,7 +35,7 @@ class WriteFile:
 
 @dataclasses.dataclass(frozen=True)
 class LoadAnchors:
-    """Load the anchors `root`/NAME in one transaction; None empties one."""
+    """Load the anchors `root`/NAME in one transaction; None empties one, but for tables that persist."""
 
     root: str
     texts: dict[str, str | None]
@@ -59,9 +59,11 @@ class Phase(enum.IntEnum):
     LOAD = 2
     RELEASE = 3
     BUILD = 4
-    FILES = 5
-    RECORD = 6
-    DESTROY = 7
+    ROUTE = 5
+    FILES = 6
+    RECORD = 7
+    FLUSH = 8
+    DESTROY = 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +92,9 @@ class Plan:
     def refuse(self, path: str, found: str, allowed: str) -> None:
         self.problems.append({"path": path, "found": found, "allowed": allowed})
 
-    def ifconfig(self, phase: Phase, what: str, words: str, undo: str = "") -> None:
+    def ifconfig(self, phase: Phase, what: str, words: tuple[str, ...], undo: tuple[str, ...] = ()) -> None:
         """A step of ifconfig(8), and the words that take it back."""
-        self.steps.append(Step(phase, what, Run(("ifconfig", *words.split())), (Run(("ifconfig", *undo.split())),) if undo else ()))
+        self.steps.append(Step(phase, what, Run(("ifconfig", *words)), (Run(("ifconfig", *undo)),) if undo else ()))
 
     def file(self, path: str, text: str | None, before: str | None, base: str) -> None:
         """A step that makes a file hold `text`, or be gone, unless it is so already."""

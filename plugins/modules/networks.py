@@ -37,122 +37,14 @@ attributes:
     description: Target systems on which the module runs. Tried with FreeBSD 15.1.
 extends_documentation_fragment:
   - bsdvirt.pfnet.attributes
+  - bsdvirt.pfnet.definition
 options:
-  networks:
-    description:
-      - The networks. The keys are those of libvirt's network format in snake case.
-      - With O(state=absent) only each network's O(networks[].name) counts.
+  _documents:
+    description: What the action plugin has rendered for the host. Not for users; what is given here is replaced.
     type: list
     elements: dict
-    required: true
-    suboptions:
-      name:
-        description: The network's name, which is also that of its anchor and of its files.
-        type: str
-        required: true
-      uuid:
-        description: The network's UUID; kept, and used for nothing on the host.
-        type: str
-      mac:
-        description:
-          - The MAC address of the bridge. Put it in quotes, since YAML reads some MAC addresses as numbers.
-          - By default one that stays the same for this network on this host.
-        type: str
-      bridge:
-        description: The bridge that the guests' interfaces are members of.
-        type: dict
-        suboptions:
-          name:
-            description: The bridge's name, at most 15 characters. A bridge of that name that is not the collection's own is refused.
-            type: str
-            required: true
-          stp:
-            description:
-              - Whether the members speak the Spanning Tree Protocol. On FreeBSD that is a setting of each member, which whoever
-                attaches the member sets; it is kept for libvirt's XML.
-            type: bool
-          delay:
-            description:
-              - The forward delay in seconds, V(4) to V(30). V(0) adds no delay, for which FreeBSD has nothing to set.
-            type: int
-      forward:
-        description: How guests reach the world.
-        type: dict
-        suboptions:
-          mode:
-            description: The mode of forwarding.
-            type: str
-            required: true
-            choices:
-              nat: Guests reach the world by the host's address on the egress interface.
-          dev:
-            description: The egress interface. By default the one of the host's IPv4 default route.
-            type: str
-          nat:
-            description: Details of the address translation.
-            type: dict
-            suboptions:
-              port:
-                description: The ports that translated connections come from.
-                type: dict
-                suboptions:
-                  start:
-                    description: The first port.
-                    type: int
-                    default: 1024
-                  end:
-                    description: The last port.
-                    type: int
-                    default: 65535
-      ips:
-        description: The host's address on the bridge; exactly one, of IPv4.
-        type: list
-        elements: dict
-        suboptions:
-          address:
-            description: The address, with its prefix length unless O(networks[].ips[].prefix) or O(networks[].ips[].netmask) gives it.
-            type: str
-            required: true
-          prefix:
-            description: The prefix length, V(8) to V(30).
-            type: int
-          netmask:
-            description: The netmask, in place of the prefix length.
-            type: str
-          dhcp:
-            description:
-              - DHCP for the guests. With it, the rules let DHCP requests through to the host.
-              - The module does not run a DHCP server.
-            type: dict
-            suboptions:
-              ranges:
-                description: The addresses to hand out.
-                type: list
-                elements: dict
-                suboptions:
-                  start:
-                    description: The first address.
-                    type: str
-                    required: true
-                  end:
-                    description: The last address.
-                    type: str
-                    required: true
-      firewall:
-        description: The filter rules.
-        type: dict
-        suboptions:
-          profile:
-            description: Which rules.
-            type: str
-            default: strict
-            choices:
-              strict: >-
-                Guests reach each other, the host's address on their bridge and the world. Networks are isolated from each other and
-                from outside, sources cannot be spoofed, whatever the rest of the ruleset says.
-              libvirt: The rules of libvirt's pf backend. They isolate nothing if the main ruleset ends in C(pass all).
   state:
-    description: Whether the listed networks are to be there.
+    description: Whether the listed networks are to be there. To remove networks, their names are enough; the rest of O(networks) is not looked at.
     type: str
     choices:
       present: The listed networks are set up, changed or repaired.
@@ -242,7 +134,7 @@ steps:
   type: list
   elements: str
   sample:
-    - load the anchors libvirt/default
+    - load libvirt/default
     - record in /var/db/pfnet/loaded.json what was loaded
 problems:
   description: What is wrong with the definitions, or what on the host is in their way.
@@ -283,7 +175,9 @@ def main() -> None:
     if platform.system() != "FreeBSD":
         module.fail_json(msg=f"This module is for FreeBSD; this host runs {platform.system()}.")
     if module.params["_documents"] is None:
-        module.fail_json(msg="This module runs through its action plugin, which checks and renders the definitions: call it as a task named bsdvirt.pfnet.networks.")
+        module.fail_json(
+            msg="This module runs through its action plugin, which checks and renders the definitions: call it as a task named bsdvirt.pfnet.networks."
+        )
     host = Host(module)
     try:
         # Looking needs no lock, and check mode leaves no file behind, not even an empty one.

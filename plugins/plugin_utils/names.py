@@ -16,7 +16,8 @@ INTERFACE_NAME_MAX = 15
 _COMPONENT = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 # Words of pf.conf(5): an interface of such a name could not be written into a rule.
-_PF_WORDS = frozenset("""
+_PF_WORDS = frozenset(
+    """
     af-to all allow-opts allow-related altq anchor antispoof any bandwidth binat binat-anchor binat-to bitmask block block-policy bridge-to buckets
     cbq code codelq debug divert-reply divert-to dnpipe dnqueue drop dup-to ether fail-policy fairq fastroute file fingerprints flags floating flush
     for fragment from global group hfsc hogs hostid icmp-type icmp6-type if-bound in include inet inet6 interval keep keepcounters l3 label limit
@@ -26,7 +27,8 @@ _PF_WORDS = frozenset("""
     return-icmp6 return-rst ridentifier round-robin route route-to rtable rule scrub self set set-tos skip sloppy source-hash source-track state
     state-defaults state-policy static-port sticky-address syncookies synproxy table tag tagged target tbrsize timeout to tos ttl upperlimit
     urpf-failed user
-""".split())
+""".split()
+)
 
 
 def network_name(value: object) -> str:

@@ -98,6 +98,27 @@ class Section:
             self.problems.add(self.at(key), raw, str(refusal))
             return None
 
+    def values(self, key: str, read: c.Callable[[object], T]) -> tuple[T, ...]:
+        """The values of the list below `key` as `read` makes them, without those that it refuses."""
+        self._asked.add(key)
+        raw = self._values.get(key)
+        if raw is None:
+            return ()
+        if not isinstance(raw, c.Sequence) or isinstance(raw, (str, bytes)):
+            self.problems.add(self.at(key), raw, "a list")
+            return ()
+        taken = []
+        for index, item in enumerate(raw):
+            try:
+                taken.append(read(item))
+            except Refused as refusal:
+                self.problems.add(f"{self.at(key)}[{index}]", item, str(refusal))
+        return tuple(taken)
+
+    def refuse(self, key: str, found: object, allowed: str) -> None:
+        """Add a problem at `key`, or at the section itself with an empty key."""
+        self.problems.add(self.at(key) if key else self.path, found, allowed)
+
     def section(self, key: str) -> Section:
         """The mapping below `key`; an empty one if the key is missing."""
         self._asked.add(key)
@@ -124,6 +145,73 @@ def sections(value: object, path: str, problems: Problems) -> list[Section] | No
         problems.add(path, value, "a list of mappings")
         return None
     return [Section({} if item is None else item, f"{path}[{index}]", problems) for index, item in enumerate(value)]
+
+
+def _field(default: object, read: c.Callable[[Section, str], object]) -> t.Any:
+    return dataclasses.field(default=default, metadata={"read": read})  # pylint: disable=invalid-field-call  # it is called by those who make dataclasses
+
+
+def key(read: c.Callable[[object], T], *, default: T | None = None, required: str = "") -> t.Any:
+    """A dataclass field that is read by `read`: `default` if it is missing, None if it is refused."""
+    return _field(default, lambda section, name: section.value(name, read, default=default, required=required))
+
+
+def each(read: c.Callable[[object], T]) -> t.Any:
+    """A dataclass field that is a list of values, each read by `read`; a tuple, empty if the key is missing."""
+    return _field((), lambda section, name: section.values(name, read))
+
+
+def part(kind: type[T], *, missing: T | None = None) -> t.Any:
+    """A dataclass field that is a mapping, read into the dataclass `kind`; `missing` stands for it if the key is missing or says nothing."""
+
+    def read(section: Section, name: str) -> T | None:
+        inner = section.section(name)
+        if not section.has(name):
+            return missing
+        made = read_section(kind, inner)
+        return made if plain(made) else missing
+
+    return _field(missing, read)
+
+
+def parts(kind: type[t.Any]) -> t.Any:
+    """A dataclass field that is a list of mappings, each read into the dataclass `kind`; a tuple, empty if the key is missing."""
+    return _field((), lambda section, name: tuple(read_section(kind, item) for item in section.sections(name) or ()))
+
+
+def read_section(kind: type[T], section: Section) -> T:
+    """Read a mapping into a dataclass whose fields are made by `key`, `each`, `part` and `parts`.
+
+    A class with a `read` of its own is asked instead. Its `check`, if it has one, adds the problems that show only when the
+    values are seen together; a field that was refused is None there.
+    """
+    own = getattr(kind, "read", None)
+    if own:
+        made = t.cast(T, own(section))
+    else:
+        fields = dataclasses.fields(t.cast(t.Any, kind))
+        made = kind(**{field.name: field.metadata["read"](section, field.name) for field in fields})
+    section.close()
+    if hasattr(made, "check") and section.readable:
+        made.check(section)
+    return made
+
+
+def taken(value: object) -> bool:
+    """Whether a field was read. For `check`: a field that has to be there is None all the same after it was refused."""
+    return value is not None
+
+
+def plain(value: object) -> t.Any:
+    """Plain data of dataclasses: what `read_section` would read into an equal one; what is missing or empty is left out."""
+    if hasattr(value, "plain"):
+        return value.plain()
+    if dataclasses.is_dataclass(value):
+        items = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {name: item for name, item in items.items() if item not in (None, [], {})}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, str, dict)) else str(value)
 
 
 def text(value: object) -> str:

@@ -3,17 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The definition of a network: read from a user's data into frozen dataclasses, checked as a whole, written back normalized.
 
-Keys are those of libvirt's network format (https://libvirt.org/formatnetwork.html) in snake_case.
+Keys are those of libvirt's network format (https://libvirt.org/formatnetwork.html) in snake_case, and those of what libvirt lacks.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
-import uuid as uuid_module
 
-import netaddr
-
+import jinja2
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import (
     NOTHING,
@@ -22,81 +20,163 @@ from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import (
     Refused,
     Section,
     boolean,
-    choice,
-    integer,
+    key,
+    part,
+    parts,
+    plain,
+    read_section,
     sections,
     text,
 )
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_dns import Dns, Domain
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_firewall import Firewall, PortForward
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_forward import Bridge, Forward
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_ips import Ip, Route
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import line, mac, uuid
 
-PROFILES = ("strict", "libvirt")
-# What libvirt's pf backend uses when the definition names no ports.
-DEFAULT_PORTS = (1024, 65535)
-
-
-@dataclasses.dataclass(frozen=True)
-class PortRange:
-    """Ports from `start` to `end`, both included."""
-
-    start: int
-    end: int
+# Which modes have rules of ours, and so a place for what the firewall's keys ask for.
+FILTERED = ("nat", "route", "none")
 
 
-@dataclasses.dataclass(frozen=True)
-class AddressRange:
-    """Addresses from `start` to `end`, both included."""
-
-    start: netaddr.IPAddress
-    end: netaddr.IPAddress
-
-    def __contains__(self, address: netaddr.IPAddress) -> bool:
-        return t.cast(bool, self.start <= address <= self.end)
+def _template(value: object) -> str:
+    try:
+        jinja2.Environment(autoescape=False).parse(text(value))
+    except jinja2.TemplateSyntaxError as error:
+        raise Refused(f"a Jinja2 template; line {error.lineno}: {error.message}") from None
+    return text(value)
 
 
 @dataclasses.dataclass(frozen=True)
-class Dhcp:
-    """What the host hands out to guests of a subnet."""
+class Templates:
+    """A user's own templates, in place of the collection's of that name in templates/."""
 
-    ranges: tuple[AddressRange, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Ip:
-    """The host's address on the bridge and the subnet it lies in."""
-
-    address: netaddr.IPAddress
-    subnet: netaddr.IPNetwork
-    dhcp: Dhcp | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Bridge:
-    """The bridge's name; `delay` is in seconds, 0 for no added delay."""
-
-    name: str
-    stp: bool | None
-    delay: int | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Forward:
-    """How guests reach the world: `dev` is the egress interface, None for the one of the host's default route."""
-
-    mode: str
-    dev: str | None
-    ports: PortRange
+    anchor: str | None = key(_template)
+    tables: str | None = key(_template)
+    translation: str | None = key(_template)
+    filter: str | None = key(_template)
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
     """One virtual network."""
 
-    name: str
-    uuid: str | None
-    mac: str | None
-    bridge: Bridge
-    forward: Forward
-    ips: tuple[Ip, ...]
-    profile: str
+    name: str = key(names.network_name, required="the network's name")
+    uuid: str | None = key(uuid)
+    title: str | None = key(line)
+    description: str | None = key(text)
+    metadata: str | None = key(text)
+    autostart: bool = key(boolean, default=True)
+    mac: str | None = key(mac)
+    bridge: Bridge = part(Bridge, missing=Bridge())
+    forward: Forward = part(Forward, missing=Forward("none"))
+    ips: tuple[Ip, ...] = parts(Ip)
+    routes: tuple[Route, ...] = parts(Route)
+    domain: Domain | None = part(Domain)
+    dns: Dns | None = part(Dns)
+    port_forwards: tuple[PortForward, ...] = parts(PortForward)
+    firewall: Firewall = part(Firewall, missing=Firewall())
+    templates: Templates | None = part(Templates)
+
+    @property
+    def ether(self) -> str | None:
+        """The MAC address of the bridge, wherever the definition has it."""
+        return self.mac or self.bridge.mac
+
+    def subnets(self, version: int) -> tuple[netaddr.IPNetwork, ...]:
+        """The subnets of one family."""
+        return tuple(ip.subnet for ip in self.ips if ip.version == version)
+
+    def nets(self, version: int) -> tuple[netaddr.IPNetwork, ...]:
+        """Where this network's packets come from: its subnets, and what static routes have behind its guests."""
+        return (*self.subnets(version), *(route.address for route in self.routes if route.address.version == version))
+
+    def check(self, section: Section) -> None:
+        whole = [(index, ip) for index, ip in enumerate(self.ips) if ip.address is not None]
+        if self.mac and self.bridge.mac and self.mac != self.bridge.mac:
+            section.refuse("bridge.mac", self.bridge.mac, f"{self.mac}, the network's mac, or nothing")
+        if self.bridge.mtu and self.bridge.mtu < 1280 and any(ip.version == 6 for _index, ip in whole):
+            section.refuse("bridge.mtu", self.bridge.mtu, "1280 to 65535, which IPv6 needs")
+        for index, ip in whole:
+            for other_index, other in whole[:index]:
+                if ip.subnet in other.subnet or other.subnet in ip.subnet:
+                    section.refuse(
+                        f"ips[{index}].address",
+                        Phrase(f"subnet {ip.subnet}"),
+                        f"a subnet apart from {other.subnet} of {section.at(f'ips[{other_index}].address')}",
+                    )
+        self._check_mode(section, {ip.version for _index, ip in whole})
+        self._check_routes(section)
+        self._check_port_forwards(section)
+
+    def _check_mode(self, section: Section, versions: set[int]) -> None:
+        mode = self.forward.mode
+        if mode in ("nat", "route") and not self.ips and not section.has("ips"):
+            section.refuse("ips", NOTHING, f"an address of the host, such as 192.168.122.1/24, for mode {mode}")
+        if mode == "nat" and versions == {6} and not (self.forward.nat and self.forward.nat.ipv6):
+            section.refuse("forward.nat.ipv6", NOTHING, "true for a network without IPv4, or mode route")
+        if mode == "nat" and self.forward.nat and self.forward.nat.ipv6 and 6 not in versions and versions:
+            section.refuse("forward.nat.ipv6", True, "false for a network without IPv6")
+        if self.forward.nat and self.forward.nat.address and 4 not in versions and versions:
+            section.refuse("forward.nat.address", Phrase("a pool of IPv4"), "none for a network without IPv4")
+        firewall = self.firewall
+        if firewall.profile == "libvirt":
+            if mode not in ("nat", None):
+                section.refuse("firewall.profile", "libvirt", f"strict with mode {mode}; libvirt's pf backend has rules for nat alone")
+            for name, unwanted in (("port_forwards", self.port_forwards), ("forward.nat.ipv6", self.forward.nat and self.forward.nat.ipv6)):
+                if unwanted:
+                    section.refuse(name, Phrase("it, with profile libvirt"), "it with profile strict; libvirt's rules have no place for it")
+        places: tuple[tuple[str, object, tuple[str, ...]], ...] = (
+            ("firewall.peers", firewall.peers, FILTERED),
+            ("firewall.egress", firewall.egress, ("nat", "route")),
+            ("firewall.inbound", firewall.inbound, ("route",)),
+            ("firewall.host_access", firewall.host_access not in ("full", None), FILTERED),
+            ("port_forwards", self.port_forwards, ("nat", "route")),
+        )
+        for name, given, modes in places:
+            if given and mode not in (*modes, None):
+                section.refuse(name, Phrase(f"it, with mode {mode}"), f"it with mode {' or '.join(modes)}")
+        lists = [
+            (f"firewall.egress.{name}[{index}].networks", traffic.networks)
+            for name in ("allow", "deny")
+            for index, traffic in enumerate(getattr(firewall.egress, name, ()))
+        ]
+        lists += [(f"firewall.inbound[{index}].{name}", getattr(entry, name)) for index, entry in enumerate(firewall.inbound) for name in ("sources", "to")]
+        for path, networks in lists:
+            for index, found in enumerate(networks):
+                if found.version not in versions:
+                    section.refuse(f"{path}[{index}]", str(found), f"IPv{10 - found.version}, the family of the network's own addresses")
+        for index, entry in enumerate(firewall.inbound):
+            for position, found in enumerate(entry.to):
+                if found.version in versions and not any(found in subnet for subnet in self.subnets(found.version)):
+                    section.refuse(f"firewall.inbound[{index}].to[{position}]", str(found), f"part of {', '.join(map(str, self.subnets(found.version)))}")
+
+    def _check_routes(self, section: Section) -> None:
+        for index, route in enumerate(self.routes):
+            if route.gateway is None or route.address is None or route.gateway.version != route.address.version:
+                continue
+            if any(route.address == other.address for other in self.routes[:index]):
+                section.refuse(f"routes[{index}].address", str(route.address), "each network once")
+            if not self._guest(route.gateway):
+                section.refuse(f"routes[{index}].gateway", str(route.gateway), "the address of a guest of this network")
+            for ip in self.ips:
+                if ip.address is not None and (route.address in ip.subnet or ip.subnet in route.address):
+                    section.refuse(f"routes[{index}].address", str(route.address), f"a network apart from {ip.subnet}, the network's own")
+
+    def _check_port_forwards(self, section: Section) -> None:
+        for index, forward in enumerate(self.port_forwards):
+            if forward.to is not None and not self._guest(forward.to):
+                section.refuse(f"port_forwards[{index}].to", str(forward.to), "the address of a guest of this network")
+            for other_index, other in enumerate(self.port_forwards[:index]):
+                if forward.port and other.port and forward.to and other.to and forward.collides(other):
+                    section.refuse(
+                        f"port_forwards[{index}].port", str(forward.port.plain()), f"a port that {section.at(f'port_forwards[{other_index}]')} does not forward"
+                    )
+
+    def _guest(self, address: netaddr.IPAddress) -> bool:
+        """Whether an address can be a guest's; true while the subnets are not known, which is refused elsewhere."""
+        whole = [ip for ip in self.ips if ip.address is not None]
+        return not whole or any(ip._has_host(address) and address != ip.host for ip in whole)
 
 
 def read_networks(data: object, *, path: str = "networks", anchor_root: str = "libvirt") -> tuple[Network, ...]:
@@ -107,8 +187,11 @@ def read_networks(data: object, *, path: str = "networks", anchor_root: str = "l
     problems = Problems()
     found = sections(data, path, problems) or []
     # Fields that were refused are None here; no network leaves this function while there are problems.
-    networks = [_read_network(section, anchor_root) for section in found]
-    _check_together(networks, [section.path for section in found], problems)
+    networks = [read_section(Network, section) for section in found]
+    for network, section in zip(networks, found, strict=True):
+        if network.name and len(f"{anchor_root}/{network.name}") > names.ANCHOR_PATH_MAX:
+            section.refuse("name", network.name, f"at most {names.ANCHOR_PATH_MAX - len(anchor_root) - 1} characters, below the anchor {anchor_root}")
+    _check_together(networks, found)
     problems.raise_if_any()
     return tuple(networks)
 
@@ -123,202 +206,59 @@ def read_names(data: object, *, path: str = "networks") -> tuple[str, ...]:
 
 def to_data(network: Network) -> dict[str, t.Any]:
     """The normalized definition: plain data that `read_networks` reads into an equal network."""
-    forward: dict[str, t.Any] = {"mode": network.forward.mode, "nat": {"port": dataclasses.asdict(network.forward.ports)}}
-    if network.forward.dev:
-        forward["dev"] = network.forward.dev
-    data: dict[str, t.Any] = {
-        "name": network.name,
-        "uuid": network.uuid,
-        "mac": network.mac,
-        "bridge": {key: value for key, value in dataclasses.asdict(network.bridge).items() if value is not None},
-        "forward": forward,
-        "ips": [_ip_data(ip) for ip in network.ips],
-        "firewall": {"profile": network.profile},
+    return t.cast("dict[str, t.Any]", plain(network))
+
+
+def _check_together(networks: list[Network], found: list[Section]) -> None:
+    """What no two networks may share, and peers, which have to be there."""
+    unique: dict[str, t.Callable[[Network], t.Any]] = {
+        "name": lambda network: network.name,
+        "uuid": lambda network: network.uuid,
+        "bridge.name": lambda network: network.bridge.name,
+        "mac": lambda network: network.ether,
     }
-    return {key: value for key, value in data.items() if value is not None}
-
-
-def _ip_data(ip: Ip) -> dict[str, t.Any]:
-    data: dict[str, t.Any] = {"address": f"{ip.address}/{ip.subnet.prefixlen}"}
-    if ip.dhcp:
-        data["dhcp"] = {"ranges": [{"start": str(span.start), "end": str(span.end)} for span in ip.dhcp.ranges]}
-    return data
-
-
-def _read_network(section: Section, anchor_root: str) -> Network:
-    name = section.value("name", names.network_name, required="the network's name")
-    if name and len(f"{anchor_root}/{name}") > names.ANCHOR_PATH_MAX:
-        section.problems.add(section.at("name"), name, f"at most {names.ANCHOR_PATH_MAX - len(anchor_root) - 1} characters, below the anchor {anchor_root}")
-    uuid = section.value("uuid", _uuid)
-    mac = section.value("mac", _mac)
-    bridge = _read_bridge(section.section("bridge"))
-    forward = _read_forward(section.section("forward"))
-    firewall = section.section("firewall")
-    profile = firewall.value("profile", choice(*PROFILES), default=PROFILES[0])
-    firewall.close()
-    ip_sections = section.sections("ips")
-    ips = tuple(_read_ip(ip) for ip in ip_sections or [])
-    if ip_sections is not None and len(ips) != 1 and section.readable:
-        section.problems.add(section.at("ips"), Phrase(f"{len(ips)} addresses") if ips else NOTHING, "one IPv4 address with its prefix, such as 192.168.122.1/24")
-    section.close()
-    return Network(t.cast(str, name), uuid, mac, bridge, forward, ips, t.cast(str, profile))
-
-
-def _read_bridge(section: Section) -> Bridge:
-    name = section.value("name", names.interface_name, required="the bridge's name, such as virbr0")
-    stp = section.value("stp", boolean)
-    delay = section.value("delay", _delay)
-    section.close()
-    return Bridge(t.cast(str, name), stp, delay)
-
-
-def _read_forward(section: Section) -> Forward:
-    mode = section.value("mode", choice("nat"), required="nat")
-    dev = section.value("dev", names.interface_name)
-    nat = section.section("nat")
-    port = nat.section("port")
-    # A range with one end left out runs to that end of the default.
-    start = port.value("start", integer(1, 65535), default=DEFAULT_PORTS[0])
-    end = port.value("end", integer(1, 65535), default=DEFAULT_PORTS[1])
-    if start and end and start > end:
-        port.problems.add(port.path, Phrase(f"{start} to {end}"), "a range whose start is not above its end")
-    port.close()
-    nat.close()
-    section.close()
-    return Forward(t.cast(str, mode), dev, PortRange(t.cast(int, start), t.cast(int, end)))
-
-
-def _read_ip(section: Section) -> Ip:
-    address, prefix = section.value("address", _address, required="an IPv4 address with its prefix, such as 192.168.122.1/24") or (None, None)
-    lengths = {
-        "address": prefix,
-        "prefix": section.value("prefix", integer(8, 30)),
-        "netmask": section.value("netmask", _netmask),
-    }
-    given = {key: length for key, length in lengths.items() if length is not None}
-    subnet = None
-    if address is not None:
-        if not given and not section.has("prefix") and not section.has("netmask"):
-            section.problems.add(section.at("address"), str(address), f"an address with its prefix, such as {address}/24, or prefix or netmask beside it")
-        elif len(set(given.values())) > 1:
-            section.problems.add(section.path, Phrase(" and ".join(f"/{length} by {key}" for key, length in given.items())), "one prefix length")
-        elif given:
-            subnet = netaddr.IPNetwork(f"{address}/{next(iter(given.values()))}").cidr
-            if address in (subnet.network, subnet.broadcast):
-                section.problems.add(section.at("address"), Phrase(f"'{address}', the {'network' if address == subnet.network else 'broadcast'} address of {subnet}"),
-                                     f"a host's address of {subnet}")
-    dhcp_section = section.section("dhcp")
-    dhcp = _read_dhcp(dhcp_section, address, subnet) if section.has("dhcp") else None
-    section.close()
-    return Ip(address, subnet, dhcp)
-
-
-def _read_dhcp(section: Section, host: netaddr.IPAddress | None, subnet: netaddr.IPNetwork | None) -> Dhcp:
-    ranges: list[AddressRange] = []
-    for span_section in section.sections("ranges") or []:
-        start, end = (span_section.value(key, _host_of(subnet), required=f"an address of {subnet or 'the subnet'}") for key in ("start", "end"))
-        span_section.close()
-        if start is None or end is None:
-            continue
-        span = AddressRange(start, end)
-        shown = Phrase(f"{start} to {end}")
-        if start > end:
-            section.problems.add(span_section.path, shown, "a range whose start is not above its end")
-        elif host is not None and host in span:
-            section.problems.add(span_section.path, shown, f"a range without the host's own address {host}")
-        for index, other in enumerate(ranges):
-            if start <= other.end and other.start <= end:
-                section.problems.add(span_section.path, shown, f"a range apart from {section.at('ranges')}[{index}], {other.start} to {other.end}")
-        ranges.append(span)
-    section.close()
-    return Dhcp(tuple(ranges))
-
-
-def _check_together(networks: list[Network], paths: list[str], problems: Problems) -> None:
-    """Names, bridges and MAC addresses once each; no subnet within another."""
-    unique = {"name": lambda network: network.name, "bridge.name": lambda network: network.bridge.name, "mac": lambda network: network.mac}
-    for key, get in unique.items():
+    pairs = list(zip(networks, found, strict=True))
+    for name, get in unique.items():
         first: dict[str, str] = {}
-        for network, path in zip(networks, paths):
+        for network, section in pairs:
             value = get(network)
-            if value is not None and first.setdefault(value, path) != path:
-                problems.add(f"{path}.{key}", value, f"one that {first[value]} does not have")
+            if value is not None and first.setdefault(value, section.path) != section.path:
+                section.refuse(name, value, f"one that {first[value]} does not have")
+    members: dict[str, str] = {}
     earlier: list[tuple[str, netaddr.IPNetwork]] = []
-    for network, path in zip(networks, paths):
-        mine = [(f"{path}.ips[{index}].address", ip.subnet) for index, ip in enumerate(network.ips) if ip.subnet is not None]
+    for position, (network, section) in enumerate(pairs):
+        for index, member in enumerate(network.bridge.members):
+            if members.setdefault(member, section.path) != section.path:
+                section.refuse(f"bridge.members[{index}]", member, f"one that {members[member]} does not have")
+        mine = [(f"ips[{index}].address", ip.subnet) for index, ip in enumerate(network.ips) if ip.address is not None]
         for at, subnet in mine:
             for other_at, other in earlier:
                 if subnet in other or other in subnet:
-                    problems.add(at, Phrase(f"subnet {subnet}"), f"a subnet apart from {other} of {other_at}")
-        earlier += mine
-
-
-def _uuid(value: object) -> str:
-    try:
-        return str(uuid_module.UUID(text(value)))
-    except ValueError:
-        raise Refused("a UUID, such as 68cd5419-9fda-4cf0-9ac6-2eb9c1ba41ed") from None
-
-
-def _mac(value: object) -> str:
-    if isinstance(value, int):
-        raise Refused("a MAC address in quotes; without them YAML reads it as a number to base 60")
-    try:
-        mac = netaddr.EUI(text(value), version=48, dialect=netaddr.mac_unix_expanded)
-    except (netaddr.AddrFormatError, ValueError):
-        raise Refused("a MAC address, such as 52:54:00:db:0e:e5") from None
-    if mac.words[0] & 1:
-        raise Refused("a MAC address of one host; the lowest bit of the first byte marks a multicast group")
-    if not int(mac):
-        raise Refused("a MAC address other than zero")
-    return str(mac)
-
-
-def _delay(value: object) -> int:
-    try:
-        return integer(0, 0)(value)
-    except Refused:
-        pass
-    try:
-        return integer(4, 30)(value)
-    except Refused:
-        raise Refused("0 (no added delay) or 4 to 30 seconds, the range of FreeBSD's fwddelay") from None
-
-
-def _ipv4(value: object) -> netaddr.IPAddress:
-    try:
-        # INET_PTON: four numbers and nothing less, or "10.1" would mean 10.0.0.1.
-        address = netaddr.IPAddress(text(value), version=4, flags=netaddr.INET_PTON)
-    except (netaddr.AddrFormatError, ValueError):
-        raise Refused("an IPv4 address") from None
-    return address
-
-
-def _address(value: object) -> tuple[netaddr.IPAddress, int | None]:
-    """An address with or without its prefix length."""
-    address_text, slash, length = text(value).partition("/")
-    try:
-        address = _ipv4(address_text)
-        prefix = integer(8, 30)(length) if slash else None
-    except Refused:
-        raise Refused("an IPv4 address with a prefix of 8 to 30, such as 192.168.122.1/24") from None
-    if address.is_multicast() or address.is_loopback() or address.is_reserved():
-        raise Refused("an IPv4 address that a host can have")
-    return address, prefix
-
-
-def _netmask(value: object) -> int:
-    mask = _ipv4(value)
-    if not mask.is_netmask() or not 8 <= mask.netmask_bits() <= 30:
-        raise Refused("a netmask, such as 255.255.255.0, of 8 to 30 bits")
-    return t.cast(int, mask.netmask_bits())
-
-
-def _host_of(subnet: netaddr.IPNetwork | None) -> t.Callable[[object], netaddr.IPAddress]:
-    def read(value: object) -> netaddr.IPAddress:
-        address = _ipv4(value)
-        if subnet is not None and (address not in subnet or address in (subnet.network, subnet.broadcast)):
-            raise Refused(f"a host's address of {subnet}")
-        return address
-
-    return read
+                    section.refuse(at, Phrase(f"subnet {subnet}"), f"a subnet apart from {other} of {other_at}")
+        earlier += [(section.at(at), subnet) for at, subnet in mine]
+        for index, forward in enumerate(network.port_forwards):
+            for other_network, other_section in pairs[:position]:
+                for other_index, before in enumerate(other_network.port_forwards):
+                    if (
+                        forward.port
+                        and before.port
+                        and forward.to
+                        and before.to
+                        and forward.collides(before)
+                        and network.forward.dev == other_network.forward.dev
+                    ):
+                        section.refuse(
+                            f"port_forwards[{index}].port",
+                            str(forward.port.plain()),
+                            f"a port that {other_section.at(f'port_forwards[{other_index}]')} does not forward",
+                        )
+    known = {network.name: network for network in networks}
+    for network, section in pairs:
+        for index, peer in enumerate(network.firewall.peers):
+            at = f"firewall.peers[{index}]"
+            if peer not in known or peer == network.name:
+                section.refuse(
+                    at, peer, f"another network of this list: {', '.join(name for name in known if name and name != network.name) or 'there is none'}"
+                )
+            elif known[peer].forward.mode not in (*FILTERED, None) or known[peer].firewall.profile == "libvirt":
+                section.refuse(at, peer, "a network with the rules of profile strict")

@@ -21,7 +21,7 @@ def arguments(**changes: t.Any) -> dict[str, t.Any]:
 def test_a_document_a_network() -> None:
     sent = arguments()
     assert [network["name"] for network in sent["networks"]] == [document["name"] for document in sent["_documents"]] == ["default"]
-    assert sent["networks"][0]["firewall"] == {"profile": "strict"}
+    assert sent["networks"][0]["firewall"]["profile"] == "strict"
     assert "block quick on $bridge" in sent["_documents"][0]["anchor"]
 
 
@@ -32,12 +32,13 @@ def test_absent_needs_names_alone_and_renders_nothing() -> None:
 
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(AnsibleActionFail) as caught:
-        arguments(anchor_root="_pf", networks=[{**NETWORK, "name": "a b"}, {**NETWORK, "ips": []}])
+        arguments(anchor_root="_pf", networks=[{**NETWORK, "name": "a b"}, {**NETWORK, "ips": [{}]}])
     message = str(caught.value)
     assert "no host has been changed" in message
     paths = [line.split(":")[0] for line in message.splitlines() if line.startswith("- ")]
-    assert paths == ["- anchor_root", "- networks[0].name", "- networks[1].ips", "- networks[1].bridge.name"]
-    assert [problem["path"] for problem in caught.value.result["problems"]] == [path[2:] for path in paths]
+    assert paths == ["- anchor_root", "- networks[0].name", "- networks[1].ips[0].address", "- networks[1].bridge.name"]
+    problems: t.Any = caught.value.result["problems"]
+    assert [problem["path"] for problem in problems] == [path[2:] for path in paths]
 
 
 def test_a_long_anchor_root_leaves_less_for_names() -> None:

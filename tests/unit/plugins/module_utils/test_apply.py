@@ -15,7 +15,10 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFai
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import BUSY_PAUSES, CommandError, Host, Output
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, LoadAnchors, Phase, Plan, RecordLoaded, Run, Step, WriteFile
 
-SHOWN = {"-s info": Output(0, "Status: Enabled\n", ""), "-sr": Output(0, 'anchor "libvirt/*" all {\n  anchor "default" all {\n    block drop all\n  }\n}\n', "")}
+SHOWN = {
+    "-s info": Output(0, "Status: Enabled\n", ""),
+    "-sr": Output(0, 'anchor "libvirt/*" all {\n  anchor "default" all {\n    block drop all\n  }\n}\n', ""),
+}
 
 
 class RecordingHost(Host):
@@ -26,9 +29,9 @@ class RecordingHost(Host):
         self.commands: list[str] = []
         self.answers = answers or {}
 
-    @property
-    def tmpdir(self) -> str:
-        return str(self._tmpdir)
+    def stage(self, name: str, text: str) -> str:
+        (self._tmpdir / name).write_text(text)
+        return str(self._tmpdir / name)
 
     def run(self, *argv: str, stdin: str | None = None, ok: t.Container[int] | None = (0,)) -> Output:
         command = " ".join(argv)
@@ -52,7 +55,11 @@ def test_steps_in_order(tmp_path: pathlib.Path) -> None:
 def test_a_failing_step_undoes_those_before_it_in_reverse(tmp_path: pathlib.Path) -> None:
     host = RecordingHost(tmp_path, {"c up": Output(1, "", "ifconfig: c: no\n")})
     file = str(tmp_path / "etc" / "a.conf")
-    steps = [run("ifconfig a up", "ifconfig a down"), Step(Phase.FILES, "write a.conf", WriteFile(file, "new\n", str(tmp_path / "etc")), (WriteFile(file, None, str(tmp_path / "etc")),)), run("ifconfig c up")]
+    steps = [
+        run("ifconfig a up", "ifconfig a down"),
+        Step(Phase.FILES, "write a.conf", WriteFile(file, "new\n", str(tmp_path / "etc")), (WriteFile(file, None, str(tmp_path / "etc")),)),
+        run("ifconfig c up"),
+    ]
     with pytest.raises(StepFailed) as caught:
         apply(host, Plan(steps=steps))
     assert host.commands == ["ifconfig a up", "ifconfig c up", "ifconfig a down"]
@@ -82,7 +89,10 @@ def test_what_the_kernel_prints_after_a_load_is_recorded(tmp_path: pathlib.Path,
     apply(host, Plan(steps=[Step(Phase.RECORD, "record", record)]))
     assert json.loads((tmp_path / "db" / "loaded.json").read_text()) == {
         "format": 1,
-        "anchors": {"libvirt/default": {"sha256": "00", "rules": ["block drop all"], "nat": [], "tables": {"natdst": ["0.0.0.0/0"]}}, "libvirt/natnet": {"sha256": "11"}},
+        "anchors": {
+            "libvirt/default": {"sha256": "00", "rules": ["block drop all"], "nat": [], "tables": {"natdst": ["0.0.0.0/0"]}},
+            "libvirt/natnet": {"sha256": "11"},
+        },
     }
 
 

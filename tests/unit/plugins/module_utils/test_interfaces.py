@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import textwrap
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, parse_default_route, parse_ifconfig
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Member, Route, default_route, parse_ifconfig, parse_routes
 
 IFCONFIG = textwrap.dedent("""\
     re0: flags=8863<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric 0 mtu 1500
@@ -20,7 +21,10 @@ IFCONFIG = textwrap.dedent("""\
     \tether 52:54:00:aa:bb:cc
     \tinet 198.51.100.1/24 broadcast 198.51.100.255
     \tinet 192.0.2.1/28 broadcast 192.0.2.15
+    \tinet6 fd00:7::1/64
+    \tinet6 fe80::5054:ff:feaa:bbcc%lab0/64 scopeid 0x4
     \tid 58:9c:fc:10:2c:ac priority 32768 hellotime 2 fwddelay 4
+    \tbridge flags=1<VLANFILTER>
     \tmember: labtap0 flags=947<LEARNING,DISCOVER,STP,PRIVATE,AUTOEDGE,AUTOPTP>
     \t        port 5 priority 128 path cost 2000000 proto rstp
     \tmember: epair0a flags=143<LEARNING,DISCOVER,AUTOEDGE,AUTOPTP>
@@ -31,19 +35,43 @@ IFCONFIG = textwrap.dedent("""\
     """)
 ROUTES = (
     '{"statistics": {"route-information": {"route-table": {"rt-family": [{"address-family":"Internet", "rt-entry": ['
-    '{"destination":"10.0.2.0/24","gateway":"link#1","flags":"U","interface-name":"em0"},'
-    '%s{"destination":"127.0.0.1","gateway":"link#3","flags":"UH","interface-name":"lo0"}]}]}}}}'
+    '{"destination":"default","gateway":"10.0.2.2","flags":"UGS","interface-name":"re0"},'
+    '{"destination":"10.0.2.0/24","gateway":"link#1","flags":"U","interface-name":"re0"},'
+    '{"destination":"127.0.0.1","gateway":"link#3","flags":"UH","interface-name":"lo0"}]},'
+    '{"address-family":"Internet6", "rt-entry": ['
+    '{"destination":"fd00:7::/64","gateway":"link#4","flags":"U","interface-name":"lab0"},'
+    '{"destination":"fe80::%lo0/64","gateway":"link#3","flags":"U","interface-name":"lo0"}]}]}}}}'
 )
 
 
 def test_interfaces() -> None:
     assert parse_ifconfig(IFCONFIG) == {
-        "re0": Interface("re0", True, "52:54:00:fb:5d:00", ("10.0.2.15/24",), (), (), None),
-        "lab0": Interface("lab0", True, "52:54:00:aa:bb:cc", ("198.51.100.1/24", "192.0.2.1/28"), ("bridge", "pfnet"), ("labtap0", "epair0a"), 4),
-        "lo1": Interface("lo1", False, None, (), ("lo",), (), None),
+        "re0": Interface("re0", up=True, ether="52:54:00:fb:5d:00", addresses=("10.0.2.15/24",)),
+        "lab0": Interface(
+            "lab0",
+            up=True,
+            ether="52:54:00:aa:bb:cc",
+            addresses=("198.51.100.1/24", "192.0.2.1/28", "fd00:7::1/64"),
+            groups=("bridge", "pfnet"),
+            members={"labtap0": Member(private=True, stp=True), "epair0a": Member()},
+            fwddelay=4,
+            mtu=1400,
+            description="pfnet default",
+            vlan_filtering=True,
+            link_local=True,
+        ),
+        "lo1": Interface("lo1", groups=("lo",), mtu=16384),
     }
 
 
-def test_default_route() -> None:
-    assert parse_default_route(ROUTES % '{"destination":"default","gateway":"10.0.2.2","flags":"UGS","interface-name":"re0"},') == "re0"
-    assert parse_default_route(ROUTES % "") is None
+def test_routes() -> None:
+    routes = parse_routes(ROUTES)
+    assert routes[:2] == [Route("default", "inet", "10.0.2.2", "re0"), Route("10.0.2.0/24", "inet", "link#1", "re0")]
+    assert [route.network for route in routes] == [
+        None,
+        ipaddress.ip_network("10.0.2.0/24"),
+        ipaddress.ip_network("127.0.0.1/32"),
+        ipaddress.ip_network("fd00:7::/64"),
+        None,
+    ]
+    assert (default_route(routes, "inet"), default_route(routes, "inet6")) == ("re0", None)

@@ -53,9 +53,13 @@ class FakeHost:
     """Answers commands from a table and keeps what it was asked."""
 
     def __init__(self, tmpdir: pathlib.Path, **answers: Output) -> None:
-        self.tmpdir = str(tmpdir)
+        self._tmpdir = tmpdir
         self.asked: list[tuple[str, str | None]] = []
         self._answers = {key.replace("_", " "): answer for key, answer in answers.items()}
+
+    def stage(self, name: str, text: str) -> str:
+        (self._tmpdir / name).write_text(text)
+        return str(self._tmpdir / name)
 
     def run(self, *argv: str, stdin: str | None = None, ok: object = (0,)) -> Output:
         command = " ".join(argv)
@@ -98,12 +102,18 @@ def test_hooks(hook: str, path: str, hooked: bool) -> None:
 def test_a_module_that_is_not_loaded(tmp_path: pathlib.Path) -> None:
     host: t.Any = FakeHost(tmp_path, info=Output(1, "", "pfctl: /dev/pf: No such file or directory\n"))
     with pytest.raises(pf.NotLoaded, match="/dev/pf: No such file or directory"):
-        pf.observe(host)
+        pf.observe_pf(host)
 
 
 def test_observing_takes_three_processes_and_one_a_table(tmp_path: pathlib.Path) -> None:
-    host: t.Any = FakeHost(tmp_path, info=Output(0, "Status: Enabled for 0 days\n", ""), sr=Output(0, FILTER, ""), sn=Output(0, NAT, ""), show=Output(0, "   0.0.0.0/0\n  !10.0.0.0/8\n", ""))
-    found = pf.observe(host)
+    host: t.Any = FakeHost(
+        tmp_path,
+        info=Output(0, "Status: Enabled for 0 days\n", ""),
+        sr=Output(0, FILTER, ""),
+        sn=Output(0, NAT, ""),
+        show=Output(0, "   0.0.0.0/0\n  !10.0.0.0/8\n", ""),
+    )
+    found = pf.observe_pf(host)
     assert found.enabled
     assert len(host.asked) == 3
     anchor = pf.observe_anchor(host, found, "libvirt/default", ["natdst"])
@@ -113,7 +123,7 @@ def test_observing_takes_three_processes_and_one_a_table(tmp_path: pathlib.Path)
 
 def test_an_anchor_that_nothing_hooks_is_asked_for_by_name(tmp_path: pathlib.Path) -> None:
     host: t.Any = FakeHost(tmp_path, info=Output(0, "Status: Disabled\n", ""), default=Output(0, "block drop all\n", ""))
-    found = pf.observe(host)
+    found = pf.observe_pf(host)
     assert not found.enabled
     assert pf.observe_anchor(host, found, "libvirt/default", []).rules == ("block drop all",)
 
@@ -121,11 +131,10 @@ def test_an_anchor_that_nothing_hooks_is_asked_for_by_name(tmp_path: pathlib.Pat
 def test_a_load_is_one_command_and_never_flushes_before(tmp_path: pathlib.Path) -> None:
     host: t.Any = FakeHost(tmp_path)
     pf.load(host, "libvirt", {"default": "block all\n", "natnet": "pass all\n", "gone": None})
-    (load, stdin), (flush, _none) = host.asked
+    ((load, stdin),) = host.asked
     assert load == "pfctl -a libvirt -f -"
     assert stdin == "".join(f'load anchor "{name}" from "{tmp_path}/{name}.conf"\n' for name in ("default", "natnet", "gone"))
     assert [(tmp_path / f"{name}.conf").read_text() for name in ("default", "gone")] == ["block all\n", ""]
-    assert flush == "pfctl -a libvirt/gone -F all"
 
 
 def test_a_dry_run_changes_nothing(tmp_path: pathlib.Path) -> None:

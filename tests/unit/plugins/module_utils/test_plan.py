@@ -6,34 +6,45 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing as t
 
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import anchor_text, digest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import derived_mac
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Member, Route
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, plan
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, definition_text, plan
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, LoadAnchors, Plan, RecordLoaded, Run, WriteFile
 
 HOOKS = frozenset({("anchor", "libvirt/*"), ("nat-anchor", "libvirt/*")})
 PF = pf.Pf(True, pf.Ruleset({"": ()}, HOOKS), pf.Ruleset({"": ()}, HOOKS))
 NO_ANCHOR = pf.Anchor((), (), {"natdst": None})
 LOADED = pf.Anchor(("block drop quick on virbr0 all",), ("nat pass on re0",), {"natdst": ("0.0.0.0/0",)})
-RE0 = Interface("re0", True, "58:9c:fc:00:00:01", ("203.0.113.10/24",), (), (), None)
+RE0 = Interface("re0", up=True, ether="58:9c:fc:00:00:01", addresses=("203.0.113.10/24", "2001:db8:f::10/64"))
+DEFAULT = Route("default", "inet", "203.0.113.1", "re0")
+LAN = Route("203.0.113.0/24", "inet", "link#1", "re0")
 
 
 def document(name: str = "default", bridge: str = "virbr0", address: str = "192.168.122.1/24", **changes: t.Any) -> dict[str, t.Any]:
-    definition = {"name": name, "bridge": {"name": bridge}, "ips": [{"address": address}]}
+    definition = {"name": name, "bridge": {"name": bridge}, "forward": {"mode": "nat"}, "ips": [{"address": address}]}
     return {
         "name": name,
         "definition": definition,
-        "bridge": {"name": bridge, "mac": "52:54:00:db:0e:e5", "addresses": [address], "fwddelay": None},
-        "egress": {"dev": None},
+        "bridge": {
+            "name": bridge,
+            "mac": "52:54:00:db:0e:e5",
+            "addresses": [address],
+            "members": [],
+            **dict.fromkeys(("fwddelay", "mtu", "description", "vlan_filtering")),
+        },
+        "egress": {"dev": None, "family": "inet", "pool": None},
         "anchor": f"block quick on $bridge # {name}\n",
         "tables": ["natdst"],
+        "hooks": ["nat-anchor", "anchor"],
+        "forwards": [],
+        "forwarding": ["inet"],
+        "routes": [],
         **changes,
     }
 
@@ -42,8 +53,8 @@ def empty_host(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
     found = Observed(
         host_id="4c4c4544",
         interfaces={"re0": RE0},
-        default_route="re0",
-        forwarding=True,
+        routes=[DEFAULT, LAN],
+        forwarding=frozenset({"inet"}),
         pf=PF,
         anchors={f"libvirt/{each['name']}": NO_ANCHOR for each in documents},
         definitions={},
@@ -55,17 +66,18 @@ def empty_host(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
 
 def bridge_of(each: dict[str, t.Any], **changes: t.Any) -> Interface:
     want = each["bridge"]
-    return dataclasses.replace(Interface(want["name"], True, want["mac"], tuple(want["addresses"]), ("bridge", "pfnet"), (), 15), **changes)
+    found = Interface(want["name"], up=True, ether=want["mac"], addresses=tuple(want["addresses"]), groups=("bridge", "pfnet"), fwddelay=15)
+    return dataclasses.replace(found, **changes)
 
 
 def host_with(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
     """A host as a run with these documents leaves it."""
-    texts = {each["name"]: anchor_text(each, "re0") for each in documents}
+    texts = {each["name"]: anchor_text(each, each["bridge"]["name"], "re0") for each in documents}
     entry = {"rules": list(LOADED.rules), "nat": list(LOADED.nat), "tables": {"natdst": ["0.0.0.0/0"]}}
     definitions = {}
     for each in documents:
-        text = json.dumps({"format": layout.FORMAT, "anchor_root": "libvirt", "network": each["definition"]}, indent=2, sort_keys=True) + "\n"
-        definitions[each["name"]] = Definition("libvirt", each["definition"], text)
+        bridge = each["bridge"]["name"]
+        definitions[each["name"]] = Definition("libvirt", bridge, each["definition"], definition_text(each, "libvirt", bridge))
     return empty_host(
         *documents,
         **{
@@ -139,7 +151,14 @@ def test_many_networks_load_in_one_transaction() -> None:
 @pytest.mark.parametrize(
     ("anchor", "reasons"),
     [
-        (NO_ANCHOR, ["the filter rules of the anchor libvirt/default are gone", "the nat rules of the anchor libvirt/default are gone", "the table <natdst> of the anchor libvirt/default is gone"]),
+        (
+            NO_ANCHOR,
+            [
+                "the filter rules of the anchor libvirt/default are gone",
+                "the nat rules of the anchor libvirt/default are gone",
+                "the table <natdst> of the anchor libvirt/default is gone",
+            ],
+        ),
         (dataclasses.replace(LOADED, rules=("pass all",)), ["the filter rules of the anchor libvirt/default differ"]),
         (dataclasses.replace(LOADED, nat=()), ["the nat rules of the anchor libvirt/default are gone"]),
         (dataclasses.replace(LOADED, tables={"natdst": ()}), ["the table <natdst> of the anchor libvirt/default differs"]),
@@ -159,10 +178,10 @@ def test_a_drifted_anchor_is_named_and_it_alone_is_loaded(anchor: pf.Anchor, rea
 @pytest.mark.parametrize(
     ("changes", "command", "reason"),
     [
-        ({"ether": "58:9c:fc:10:22:49"}, "ifconfig virbr0 ether 52:54:00:db:0e:e5", "bridge virbr0 has the MAC address 58:9c:fc:10:22:49 instead of 52:54:00:db:0e:e5"),
+        ({"ether": "58:9c:fc:10:22:49"}, "ifconfig virbr0 ether 52:54:00:db:0e:e5", "bridge virbr0 lacks the MAC address 52:54:00:db:0e:e5"),
         ({"addresses": ()}, "ifconfig virbr0 inet 192.168.122.1/24 alias", "bridge virbr0 lacks 192.168.122.1/24"),
         ({"up": False}, "ifconfig virbr0 up", "bridge virbr0 is down"),
-        ({"groups": ("bridge",)}, "ifconfig virbr0 group pfnet", "bridge virbr0 is not in the interface group pfnet"),
+        ({"groups": ("bridge",)}, "ifconfig virbr0 group pfnet", "bridge virbr0 lacks the interface group pfnet"),
     ],
 )
 def test_a_drifted_bridge_is_repaired(changes: dict[str, t.Any], command: str, reason: str) -> None:
@@ -178,7 +197,7 @@ def test_a_bridge_that_is_gone_is_made_again() -> None:
 
 
 def test_members_and_other_addresses_are_left_alone() -> None:
-    bridge = bridge_of(document(), members=("tap0",), addresses=("192.168.122.1/24", "10.9.9.9/24"))
+    bridge = bridge_of(document(), members={"tap0": Member()}, addresses=("192.168.122.1/24", "10.9.9.9/24"))
     made = make(document(), observed=host_with(document(), interfaces={"re0": RE0, "virbr0": bridge}))
     assert commands(made) == []
     assert made.warnings == ["The bridge virbr0 has the address 10.9.9.9/24, which its definition does not name; it is left alone."]
@@ -205,14 +224,19 @@ def test_a_changed_subnet_takes_the_old_address_away_first() -> None:
 
 
 def test_another_default_route_changes_the_rules() -> None:
-    made = make(document(), observed=host_with(document(), interfaces={"re0": RE0, "em0": RE0, "virbr0": bridge_of(document())}, default_route="em0"))
+    made = make(
+        document(),
+        observed=host_with(
+            document(), interfaces={"re0": RE0, "em0": RE0, "virbr0": bridge_of(document())}, routes=[dataclasses.replace(DEFAULT, interface="em0")]
+        ),
+    )
     assert commands(made) == ["load libvirt/default", "write /usr/local/etc/pfnet/anchors/default.conf", "record libvirt/default"]
     assert outcome(made) == ("updated", ["its rules change"])
 
 
 def test_a_renamed_bridge_keeps_its_members() -> None:
     renamed = document(bridge="virbr9")
-    bridge = bridge_of(document(), members=("tap0",))
+    bridge = bridge_of(document(), members={"tap0": Member()})
     made = make(renamed, observed=host_with(document(), interfaces={"re0": RE0, "virbr0": bridge}))
     assert "ifconfig virbr0 name virbr9" in commands(made)
     assert not [command for command in commands(made) if "create" in command or "destroy" in command]
@@ -227,6 +251,7 @@ def test_removal_takes_the_bridge_down_before_its_rules() -> None:
         "remove /usr/local/etc/pfnet/anchors/natnet.conf",
         "remove /usr/local/etc/pfnet/networks/natnet.json",
         "record ",
+        "pfctl -a libvirt/natnet -F all",
         "ifconfig virbr1 destroy",
     ]
     assert made.outcomes == [{"name": "natnet", "action": "removed", "reasons": ["it is to be absent"]}]
@@ -247,12 +272,12 @@ def test_prune_removes_what_is_not_listed() -> None:
 
 
 def test_a_bridge_with_guests_is_removed_only_by_force() -> None:
-    observed = host_with(document(), interfaces={"re0": RE0, "virbr0": bridge_of(document(), members=("tap0", "tap1"))})
+    observed = host_with(document(), interfaces={"re0": RE0, "virbr0": bridge_of(document(), members={"tap0": Member(), "tap1": Member()})})
     assert make(absent=("default",), observed=observed).problems == [
         {
             "path": "networks[0].name",
             "found": "network default, to whose bridge virbr0 tap0, tap1 is attached",
-            "allowed": "networks without members on their bridges, or force: true",
+            "allowed": "networks without guests on their bridges, or force: true",
         }
     ]
     made = make(absent=("default",), observed=observed, force=True)
@@ -277,10 +302,14 @@ def test_another_anchor_root_empties_the_old_anchor() -> None:
 @pytest.mark.parametrize(
     ("wanted", "changes", "problem"),
     [
-        (document(), {"default_route": None}, ("networks[0].forward.dev", "nothing, and no IPv4 default route on the host")),
-        (document(egress={"dev": "em7"}), {}, ("networks[0].forward.dev", "'em7'")),
+        (document(), {"routes": [LAN]}, ("networks[0].forward.dev", "nothing, and no IPv4 default route on the host")),
+        (document(egress={"dev": "em7", "family": "inet", "pool": None}), {}, ("networks[0].forward.dev", "'em7'")),
         (document(bridge="re0"), {}, ("networks[0].bridge.name", "'re0', which the host has and which is no bridge of this collection")),
-        (document(bridge="virbr7"), {"interfaces": {"re0": RE0, "virbr7": bridge_of(document(bridge="virbr7"), groups=("bridge",))}}, ("networks[0].bridge.name", "'virbr7', which")),
+        (
+            document(bridge="virbr7"),
+            {"interfaces": {"re0": RE0, "virbr7": bridge_of(document(bridge="virbr7"), groups=("bridge",))}},
+            ("networks[0].bridge.name", "'virbr7', which"),
+        ),
     ],
 )
 def test_refused_by_the_host(wanted: dict[str, t.Any], changes: dict[str, t.Any], problem: tuple[str, str]) -> None:
@@ -303,7 +332,7 @@ def test_networks_that_stay_unlisted_keep_their_bridge_and_subnet() -> None:
     ("changes", "words"),
     [
         ({"pf": dataclasses.replace(PF, enabled=False)}, ["`pfctl -e`", "pf_enable=YES"]),
-        ({"forwarding": False}, ["sysctl net.inet.ip.forwarding=1", "gateway_enable=YES"]),
+        ({"forwarding": frozenset()}, ["sysctl net.inet.ip.forwarding=1", "gateway_enable=YES"]),
         ({"pf": dataclasses.replace(PF, filter=pf.Ruleset({"": ()}, frozenset()))}, ['`anchor "libvirt/*"`', "service pf reload"]),
         ({"pf": dataclasses.replace(PF, translation=pf.Ruleset({"": ()}, frozenset()))}, ['`nat-anchor "libvirt/*"`', "service pf reload"]),
         ({"anchors": {"libvirt/default": LOADED}}, ["held rules that no run of bsdvirt.pfnet loaded"]),
@@ -330,3 +359,186 @@ def test_every_change_can_be_taken_back() -> None:
     observed = host_with(document(), interfaces={"re0": RE0, "virbr0": bridge_of(document(), up=False, ether="58:9c:fc:10:22:49")})
     made = make(changed, observed=observed)
     assert [step.what for step in made.steps if not step.undo] == []
+
+
+def bridge_document(**settings: t.Any) -> dict[str, t.Any]:
+    plain = document()
+    return {**plain, "bridge": {**plain["bridge"], **settings}}
+
+
+def member(name: str, path: str = "bridge.members[0]", private: bool = False, stp: bool | None = None) -> dict[str, t.Any]:
+    return {"name": name, "path": path, "private": private, "stp": stp}
+
+
+TAP0 = Interface("tap0", up=True)
+
+
+def test_all_settings_of_a_new_bridge() -> None:
+    wanted = bridge_document(
+        addresses=["192.168.122.1/24", "fd00:1::1/64"],
+        mtu=9000,
+        fwddelay=4,
+        description="two words",
+        vlan_filtering=True,
+        members=[member("tap0", private=True, stp=True)],
+    )
+    made = make(wanted, observed=empty_host(wanted, interfaces={"re0": RE0, "tap0": TAP0}))
+    assert [command.removeprefix("ifconfig virbr0 ") for command in commands(made)[2:-3]] == [
+        "ether 52:54:00:db:0e:e5",
+        "group pfnet",
+        "fwddelay 4",
+        "description two words",
+        "vlanfilter",
+        "inet6 -ifdisabled auto_linklocal",
+        "addm tap0",
+        "private tap0",
+        "stp tap0",
+        "mtu 9000",
+        "inet 192.168.122.1/24 alias",
+        "inet6 fd00:1::1/64 alias",
+        "up",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "found", "expected"),
+    [
+        ({"mtu": 9000}, {}, "mtu 9000"),
+        ({"fwddelay": 4}, {}, "fwddelay 4"),
+        ({"description": "x y"}, {"description": "z"}, "description x y"),
+        ({"vlan_filtering": False}, {"vlan_filtering": True}, "-vlanfilter"),
+        ({"members": [member("tap0")]}, {}, "addm tap0"),
+        ({"members": [member("tap0", private=True)]}, {"members": {"tap0": Member()}}, "private tap0"),
+        ({"members": [member("tap0", stp=False)]}, {"members": {"tap0": Member(stp=True)}}, "-stp tap0"),
+        ({"addresses": ["192.168.122.1/24", "fd00:1::1/64"]}, {"link_local": True, "addresses": ("192.168.122.1/24",)}, "inet6 fd00:1::1/64 alias"),
+    ],
+)
+def test_a_setting_that_differs_is_set_and_can_be_set_back(settings: dict[str, t.Any], found: dict[str, t.Any], expected: str) -> None:
+    wanted = bridge_document(**settings)
+    made = make(wanted, observed=host_with(wanted, interfaces={"re0": RE0, "tap0": TAP0, "virbr0": bridge_of(wanted, **found)}))
+    assert commands(made) == [f"ifconfig virbr0 {expected}"]
+    assert all(step.undo for step in made.steps)
+    assert outcome(made)[0] == "repaired"
+
+
+def test_settings_that_are_not_declared_are_left_as_they_are() -> None:
+    bridge = bridge_of(document(), mtu=9000, fwddelay=4, description="mine", vlan_filtering=True, members={"tap0": Member(private=True, stp=True)})
+    assert make(document(), observed=host_with(document(), interfaces={"re0": RE0, "virbr0": bridge})).steps == []
+
+
+def test_a_member_that_is_no_longer_declared_is_released_and_no_other() -> None:
+    before = document()
+    before["definition"] = {**before["definition"], "bridge": {"name": "virbr0", "members": ["tap0"]}}
+    bridge = bridge_of(before, members={"tap0": Member(), "tap1": Member()})
+    made = make(document(), observed=host_with(before, interfaces={"re0": RE0, "tap0": TAP0, "virbr0": bridge}))
+    assert [command for command in commands(made) if command.startswith("ifconfig")] == ["ifconfig virbr0 deletem tap0"]
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "found"),
+    [({}, "'tap0'"), ({"tap0": TAP0, "bridge0": Interface("bridge0", groups=("bridge",), members={"tap0": Member()})}, "'tap0', a member of bridge0")],
+)
+def test_a_member_that_cannot_be_had(interfaces: dict[str, Interface], found: str) -> None:
+    wanted = bridge_document(members=[member("tap0", "forward.dev")])
+    (problem,) = make(wanted, observed=empty_host(wanted, interfaces={"re0": RE0, **interfaces})).problems
+    assert (problem["path"], problem["found"]) == ("networks[0].forward.dev", found)
+
+
+def test_the_host_chooses_a_bridge_and_the_network_keeps_it() -> None:
+    documents = [
+        bridge_document(name=None),
+        document("b", "virbr0", "10.1.0.1/24"),
+        {**document("c", address="10.2.0.1/24"), "bridge": {**document("c", address="10.2.0.1/24")["bridge"], "name": None}},
+    ]
+    made = make(*documents, observed=empty_host(*documents, interfaces={"re0": RE0, "virbr1": Interface("virbr1", groups=("bridge",))}))
+    assert [command for command in commands(made) if command.startswith("create")] == ["create virbr2", "create virbr0", "create virbr3"]
+    (written,) = (step.do.text for step in made.steps if isinstance(step.do, WriteFile) and step.do.path.endswith("networks/default.json"))
+    assert '"bridge": "virbr2"' in (written or "")
+    kept = document(bridge="virbr7")
+    unnamed = {**kept, "bridge": {**kept["bridge"], "name": None}}
+    assert make(unnamed, observed=host_with(kept)).steps == []
+
+
+def test_static_routes_come_after_the_bridge_and_go_before_it_changes() -> None:
+    wanted = {**document(), "routes": [{"destination": "10.9.0.0/16", "gateway": "192.168.122.5"}, {"destination": "fd09::/48", "gateway": "fd00:1::5"}]}
+    wanted["definition"] = {
+        **wanted["definition"],
+        "routes": [{"address": "10.9.0.0/16", "gateway": "192.168.122.5"}, {"address": "fd09::/48", "gateway": "fd00:1::5"}],
+    }
+    made = make(wanted, observed=empty_host(wanted))
+    assert [command for command in commands(made) if "route" in command] == [
+        "route -n add -net 10.9.0.0/16 192.168.122.5",
+        "route -n add -inet6 -net fd09::/48 fd00:1::5",
+    ]
+    routes = [DEFAULT, LAN, Route("10.9.0.0/16", "inet", "192.168.122.5", "virbr0"), Route("fd09::/48", "inet6", "fd00:1::5", "virbr0")]
+    assert make(wanted, observed=host_with(wanted, routes=routes)).steps == []
+    made = make(document(), observed=host_with(wanted, routes=routes))
+    assert [command for command in commands(made) if "route" in command] == [
+        "route -n delete -net 10.9.0.0/16 192.168.122.5",
+        "route -n delete -inet6 -net fd09::/48 fd00:1::5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("route", "refused"),
+    [
+        (Route("192.168.122.0/24", "inet", "link#1", "re0"), True),
+        (Route("192.168.0.0/16", "inet", "link#1", "re0"), True),
+        (Route("192.168.122.128/25", "inet", "203.0.113.1", "re0"), True),
+        (Route("192.168.0.0/16", "inet", "203.0.113.1", "re0"), False),
+        (Route("192.168.122.0/24", "inet", "link#9", "virbr0"), False),
+        (Route("192.168.122.1", "inet", "link#3", "lo0"), False),
+        (Route("192.168.123.0/24", "inet", "link#1", "re0"), False),
+    ],
+)
+def test_subnets_of_the_hosts_own(route: Route, refused: bool) -> None:
+    found = make(document(), observed=empty_host(document(), routes=[DEFAULT, route])).problems
+    assert [problem["path"] for problem in found] == (["networks[0].ips[0].address"] if refused else [])
+
+
+def test_a_route_that_the_host_has_already() -> None:
+    wanted = {**document(), "routes": [{"destination": "10.9.0.0/16", "gateway": "192.168.122.5"}]}
+    (problem,) = make(wanted, observed=empty_host(wanted, routes=[DEFAULT, Route("10.9.0.0/16", "inet", "203.0.113.1", "re0")])).problems
+    assert problem["path"] == "networks[0].routes[0].address"
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("rdr pass on re0 inet proto tcp from any to (re0) port = 2222 -> 10.0.0.9 port 22", True),
+        ("rdr on re0 inet proto tcp from any to any port 2000:3000 tag x -> 10.0.0.9", True),
+        ("rdr on re0 inet proto udp from any to any port = 2222 -> 10.0.0.9", False),
+        ("rdr on re0 inet proto tcp from any to any port = 80 -> 10.0.0.9 port 2222", False),
+    ],
+)
+def test_ports_that_the_host_forwards_itself(line: str, refused: bool) -> None:
+    wanted = {**document(), "forwards": [{"proto": ["tcp"], "start": 2222, "end": 2222}], "hooks": []}
+    for path, counts in (("", True), ("other/jail", True), ("libvirt/natnet", False)):
+        found = dataclasses.replace(PF, translation=pf.Ruleset({path: (line,)}, HOOKS))
+        problems = make(wanted, observed=empty_host(wanted, pf=found)).problems
+        assert [problem["path"] for problem in problems] == (["networks[0].port_forwards[0].port"] if refused and counts else [])
+
+
+@pytest.mark.parametrize(("end", "outside"), [("203.0.113.20", ""), ("203.0.114.20", "203.0.114.20 lie in no subnet of re0")])
+def test_a_pool_that_the_egress_interface_does_not_carry(end: str, outside: str) -> None:
+    wanted = {**document(), "egress": {"dev": "re0", "family": "inet", "pool": {"start": "203.0.113.11", "end": end}}}
+    assert "".join(make(wanted, observed=empty_host(wanted)).warnings).count("nat.address") == bool(outside)
+    assert outside in "".join(make(wanted, observed=empty_host(wanted)).warnings)
+
+
+def test_the_default_route_of_the_networks_family() -> None:
+    wanted = {**document(), "egress": {"dev": None, "family": "inet6", "pool": None}}
+    (problem,) = make(wanted, observed=empty_host(wanted)).problems
+    assert problem["found"] == "nothing, and no IPv6 default route on the host"
+    made = make(wanted, observed=empty_host(wanted, routes=[DEFAULT, Route("default", "inet6", "fe80::1%re0", "re0")]))
+    assert 'egress = "re0"' in next(step.do.texts["default"] or "" for step in made.steps if isinstance(step.do, LoadAnchors))
+
+
+def test_warnings_of_families_and_hooks_that_no_network_needs_are_spared() -> None:
+    isolated = {**document(), "egress": None, "hooks": ["anchor"], "forwarding": []}
+    hooks = frozenset({("anchor", "libvirt/*")})
+    bare = pf.Pf(True, pf.Ruleset({"": ()}, hooks), pf.Ruleset({"": ()}, frozenset()))
+    assert make(isolated, observed=empty_host(isolated, pf=bare, forwarding=frozenset())).warnings == []
+    six = {**document(), "forwarding": ["inet6"], "hooks": ["rdr-anchor"]}
+    warnings = make(six, observed=empty_host(six)).warnings
+    assert ["ipv6_gateway_enable=YES" in warnings[1], '`rdr-anchor "libvirt/*"`' in warnings[0]] == [True, True]

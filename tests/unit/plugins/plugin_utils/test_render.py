@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import SpecError
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
 
@@ -43,22 +44,85 @@ def rules(text: str) -> list[str]:
 @pytest.mark.parametrize(("profile", "expected"), [("libvirt", LIBVIRT), ("strict", STRICT)])
 def test_anchor(profile: str, expected: list[str]) -> None:
     (network,) = read_networks([{**NETWORK, "firewall": {"profile": profile}}])
-    assert rules(render(network)["anchor"]) == expected
+    assert rules(render([network])[0]["anchor"]) == expected
 
 
 def test_dhcp_is_open_only_where_it_is_declared() -> None:
     (network,) = read_networks([{**NETWORK, "ips": [{"address": "192.168.122.1/24"}]}])
-    assert rules(render(network)["anchor"]) == [rule for rule in STRICT if rule != DHCP]
+    assert rules(render([network])[0]["anchor"]) == [rule for rule in STRICT if rule != DHCP]
 
 
 def test_ports() -> None:
     (network,) = read_networks([{**NETWORK, "forward": {"mode": "nat", "nat": {"port": {"start": 40000, "end": 40999}}}}])
-    assert rules(render(network)["anchor"])[1].endswith("-> ($egress:0) port 40000:40999")
+    assert rules(render([network])[0]["anchor"])[1].endswith("-> ($egress:0) port 40000:40999")
 
 
 def test_document() -> None:
     (network,) = read_networks([{**NETWORK, "forward": {"mode": "nat", "dev": "em1"}}])
-    document = render(network)
-    assert document["bridge"] == {"name": "virbr0", "mac": "52:54:00:db:0e:e5", "addresses": ["192.168.122.1/24"], "fwddelay": None}
-    assert document["egress"] == {"dev": "em1"}
-    assert document["tables"] == ["natdst"]
+    (document,) = render([network])
+    assert document["bridge"] == {
+        "name": "virbr0",
+        "mac": "52:54:00:db:0e:e5",
+        "addresses": ["192.168.122.1/24"],
+        "members": [],
+        **dict.fromkeys(("fwddelay", "mtu", "description", "vlan_filtering")),
+    }
+    assert document["egress"] == {"dev": "em1", "family": "inet", "pool": None}
+    assert (document["tables"], document["hooks"], document["forwarding"]) == (["natdst"], ["nat-anchor", "anchor"], ["inet"])
+
+
+def test_the_uplink_of_mode_bridge_is_a_member() -> None:
+    (network,) = read_networks(
+        [{"name": "lan", "bridge": {"members": ["tap0"], "isolated_ports": True, "stp": True}, "forward": {"mode": "bridge", "dev": "em1"}}]
+    )
+    (document,) = render([network])
+    assert document["bridge"]["members"] == [
+        {"name": "tap0", "path": "bridge.members[0]", "private": True, "stp": True},
+        {"name": "em1", "path": "forward.dev", "private": False, "stp": True},
+    ]
+    assert (document["egress"], document["hooks"], rules(document["anchor"])) == (None, [], [])
+
+
+def test_a_rule_that_is_not_of_a_family_is_left_out_of_it() -> None:
+    inbound = [{"proto": ["icmp"]}, {"proto": ["icmp6", "tcp"]}, {"to": ["10.0.0.5"]}, {"sources": ["2001:db8::/32"]}]
+    (network,) = read_networks(
+        [{"name": "a", "forward": {"mode": "route"}, "ips": [{"address": "10.0.0.1/24"}, {"address": "fd00::1/64"}], "firewall": {"inbound": inbound}}]
+    )
+    assert [
+        rule.removeprefix("pass in quick on $egress ") for rule in rules(render([network])[0]["anchor"]) if rule.startswith("pass in quick on $egress")
+    ] == [
+        "inet proto icmp from any to 10.0.0.0/24",
+        "inet proto tcp from any to 10.0.0.0/24",
+        "inet from any to 10.0.0.5",
+        "inet6 proto { icmp6, tcp } from any to fd00::/64",
+        "inet6 from 2001:db8::/32 to fd00::/64",
+    ]
+
+
+def test_an_allow_list_of_one_family_closes_the_other() -> None:
+    egress = {"allow": [{"networks": ["192.0.2.0/24"]}]}
+    (network,) = read_networks(
+        [{"name": "a", "forward": {"mode": "nat"}, "ips": [{"address": "10.0.0.1/24"}, {"address": "fd00::1/64"}], "firewall": {"egress": egress}}]
+    )
+    world = [rule for rule in rules(render([network])[0]["anchor"]) if rule.startswith("pass in quick")]
+    assert world == ["pass in quick on $bridge inet from 10.0.0.0/24 to 192.0.2.0/24", "pass in quick on $bridge inet6 from fd00::/64 to ff02::/16"]
+
+
+def test_a_comment_cannot_take_the_next_rule_into_it() -> None:
+    forward = {"port": 22, "to": "192.168.122.5", "description": "ends in a backslash \\"}
+    (network,) = read_networks([{**NETWORK, "port_forwards": [forward]}])
+    assert "\\" not in render([network])[0]["anchor"]
+
+
+def test_a_template_of_the_users_own_replaces_one_part() -> None:
+    (network,) = read_networks([{**NETWORK, "templates": {"tables": "table <mine> persist\n", "filter": "pass on $bridge\n"}}])
+    (document,) = render([network])
+    assert rules(document["anchor"]) == ["table <mine> persist", STRICT[1], "pass on $bridge"]
+    assert document["tables"] == ["mine"]
+
+
+@pytest.mark.parametrize("template", ["{{ nosuch }}", "{% include 'nosuch' %}", "{{ ''.__class__.__mro__ }}"])
+def test_a_template_that_cannot_be_rendered_is_refused_by_its_path(template: str) -> None:
+    networks = read_networks([{"name": "first"}, {**NETWORK, "templates": {"filter": template}}])
+    with pytest.raises(SpecError, match=r"^networks\[1\].templates: found .*; allowed: templates that render for this network"):
+        render(networks)

@@ -24,6 +24,90 @@ DEFAULT: dict[str, t.Any] = {
     "firewall": {"profile": "libvirt"},
 }
 NATNET: dict[str, t.Any] = {"name": "natnet", "bridge": {"name": "virbr1"}, "forward": {"mode": "nat"}, "ips": [{"address": "10.0.100.1/24"}]}
+DUAL: dict[str, t.Any] = {
+    "name": "dual",
+    "bridge": {"name": "virbr2"},
+    "forward": {"mode": "nat"},
+    "ips": [{"address": "10.0.2.1/24"}, {"address": "10.0.3.1/24"}, {"address": "fd00:2::1/64"}],
+}
+ROUTED: dict[str, t.Any] = {"name": "routed", "forward": {"mode": "route"}, "ips": [{"address": "10.0.4.1/24"}]}
+# Everything that a definition can say; the values of no key are those of the defaults.
+WHOLE: dict[str, t.Any] = {
+    "name": "whole",
+    "uuid": "d3c59659-3ceb-4482-a625-1f839a54429c",
+    "title": "A title",
+    "description": "Two\nlines",
+    "metadata": "<a:b xmlns:a='urn:x'/>",
+    "autostart": False,
+    "mac": "52:54:00:0a:fc:1d",
+    "bridge": {
+        "name": "virbr3",
+        "stp": False,
+        "delay": 4,
+        "members": ["tap0", "tap1"],
+        "isolated_ports": True,
+        "mtu": 9000,
+        "vlan_filtering": True,
+        "description": "two words",
+    },
+    "forward": {
+        "mode": "nat",
+        "dev": "em0",
+        "nat": {
+            "address": {"start": "203.0.113.8", "end": "203.0.113.9"},
+            "port": {"start": 2000, "end": 3000},
+            "ipv6": True,
+            "sticky": True,
+            "static_port": False,
+        },
+    },
+    "ips": [
+        {
+            "address": "10.0.5.1/24",
+            "dhcp": {
+                "ranges": [{"start": "10.0.5.10", "end": "10.0.5.99", "lease": {"expiry": 12, "unit": "hours"}}],
+                "hosts": [
+                    {"mac": "52:54:00:00:00:01", "name": "web", "ip": "10.0.5.5", "lease": {"expiry": 0, "unit": "minutes"}},
+                    {"id": "01:02", "ip": "10.0.5.6"},
+                ],
+                "bootp": {"file": "pxe.0", "server": "10.0.5.2"},
+            },
+            "tftp": {"root": "/srv/tftp"},
+            "local_ptr": True,
+        },
+        {"address": "fd00:5::1/64", "dhcp": {"hosts": [{"id": "0:1:0:1", "name": "web", "ip": "fd00:5::5"}]}},
+    ],
+    "routes": [{"address": "10.9.0.0/16", "gateway": "10.0.5.5"}, {"address": "fd09::/48", "gateway": "fd00:5::5"}],
+    "domain": {"name": "whole.example", "local_only": True},
+    "dns": {
+        "enable": True,
+        "forward_plain_names": False,
+        "forwarders": [{"addr": "192.0.2.53"}, {"domain": "corp.example", "addr": "192.0.2.54"}, {"domain": "only.here"}],
+        "hosts": [{"ip": "10.0.5.1", "hostnames": ["gw", "gateway.whole.example"]}],
+        "srv": [{"service": "ldap", "protocol": "tcp", "domain": "whole.example", "target": "web.whole.example", "port": 389, "priority": 1, "weight": 2}],
+        "txt": [{"name": "note", "value": "some text"}],
+    },
+    "port_forwards": [
+        {
+            "proto": ["tcp"],
+            "listen": "203.0.113.10",
+            "port": 2222,
+            "to": "10.0.5.5",
+            "to_port": 22,
+            "sources": ["192.0.2.0/24"],
+            "hairpin": True,
+            "description": "ssh",
+        },
+        {"proto": ["tcp", "udp"], "port": "8000-8010", "to": "10.0.5.6", "hairpin": False},
+    ],
+    "firewall": {
+        "profile": "strict",
+        "host_access": "services",
+        "egress": {"allow": [{"proto": ["tcp"], "ports": [80, "8000-8010"]}], "deny": [{"networks": ["10.0.0.0/8", "fd00::/8"]}]},
+        "log": True,
+    },
+    "templates": {"filter": "block quick on $bridge\n"},
+}
 
 
 def changed(network: dict[str, t.Any], path: str, value: object) -> dict[str, t.Any]:
@@ -49,14 +133,33 @@ def problems(*definitions: object) -> dict[str, str]:
     return found
 
 
-def test_a_whole_definition_is_normal_already() -> None:
-    (network,) = read_networks([DEFAULT])
-    assert to_data(network) == DEFAULT
-
-
 def test_defaults() -> None:
-    (network,) = read_networks([NATNET])
-    assert to_data(network) == {**NATNET, "forward": {"mode": "nat", "nat": {"port": {"start": 1024, "end": 65535}}}, "firewall": {"profile": "strict"}}
+    (network,) = read_networks([{"name": "a"}])
+    assert to_data(network) == {
+        "name": "a",
+        "autostart": True,
+        "bridge": {"isolated_ports": False},
+        "forward": {"mode": "none"},
+        "firewall": {"profile": "strict", "host_access": "full", "log": False},
+    }
+
+
+@pytest.mark.parametrize("definition", [WHOLE, DUAL, ROUTED, DEFAULT], ids=lambda definition: definition["name"])
+def test_normalized_definitions_read_back_equal(definition: dict[str, t.Any]) -> None:
+    networks = read_networks([definition])
+    assert read_networks([to_data(network) for network in networks]) == networks
+
+
+def test_nothing_of_a_definition_is_lost() -> None:
+    def contains(normal: t.Any, given: t.Any) -> bool:
+        if isinstance(given, dict):
+            return all(contains(normal[key], value) for key, value in given.items())
+        if isinstance(given, list):
+            return len(normal) == len(given) and all(map(contains, normal, given))
+        return bool(normal == given)
+
+    (network,) = read_networks([WHOLE])
+    assert contains(to_data(network), WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -91,58 +194,216 @@ def test_values_are_normalized(path: str, given: object, normal: object) -> None
         ("name", ..., "name", "nothing; the network's name"),
         ("name", 7, "name", "7; letters, digits"),
         ("uuid", "68cd", "uuid", "'68cd'; a UUID"),
-        ("bridge", ..., "bridge.name", "nothing; the bridge's name"),
+        ("title", "two\nlines", "title", "a text of one line"),
+        ("title", "two\u2028lines", "title", "a text of one line"),
+        ("autostart", "perhaps", "autostart", "'perhaps'; true or false"),
         ("bridge", "virbr0", "bridge", "'virbr0'; a mapping"),
         ("bridge.name", "averylongname123", "bridge.name", "'averylongname123'; 1 to 15 letters"),
         ("bridge.name", "virbr 0", "bridge.name", "'virbr 0'; 1 to 15 letters"),
         ("bridge.name", "0br", "bridge.name", "beginning with a letter"),
         ("bridge.name", "inet6", "bridge.name", "'inet6'; a name that is not a word of pf.conf(5)"),
         ("bridge.delay", 2, "bridge.delay", "2; 0 (no added delay) or 4 to 30"),
+        ("bridge.delay", 31, "bridge.delay", "31; 0 (no added delay) or 4 to 30"),
         ("bridge.stp", "perhaps", "bridge.stp", "'perhaps'; true or false"),
+        ("bridge.mtu", 575, "bridge.mtu", "575; a whole number from 576 to 65535"),
+        ("bridge.members", "tap0", "bridge.members", "'tap0'; a list"),
+        ("bridge.members", ["tap0", "tap 1"], "bridge.members[1]", "'tap 1'; 1 to 15 letters"),
+        ("bridge.members", ["tap0", "tap0"], "bridge.members[1]", "'tap0'; each interface once"),
+        ("bridge.members", ["virbr1"], "bridge.members[0]", "an interface other than the bridge itself"),
+        ("bridge.mac", "52:54:00:00:00:09", "bridge.mac", "'52:54:00:00:00:09'; 52:54:00:00:00:08, the network's mac"),
         ("mac", 525400, "mac", "525400; a MAC address in quotes"),
         ("mac", "52:54:00:db:0e", "mac", "'52:54:00:db:0e'; a MAC address"),
         ("mac", "53:54:00:db:0e:e5", "mac", "'53:54:00:db:0e:e5'; a MAC address of one host"),
         ("mac", "00:00:00:00:00:00", "mac", "other than zero"),
-        ("forward", ..., "forward.mode", "nothing; nat"),
-        ("forward.mode", "nta", "forward.mode", "'nta'; nat (did you mean nat?)"),
+        ("forward.mode", ..., "forward.mode", "nothing; nat, route, open, none, bridge"),
+        ("forward.mode", "rout", "forward.mode", "'rout'; nat or route or open or none or bridge (did you mean route?)"),
+        ("forward.mode", "passthrough", "forward.mode", "'passthrough'; nat or route"),
         ("forward.dev", "re 0", "forward.dev", "'re 0'; 1 to 15 letters"),
+        ("forward", {"mode": "none", "dev": "re0"}, "forward.dev", "'re0'; none with mode none"),
+        ("forward", {"mode": "bridge"}, "forward.dev", "the interface that the bridge takes as its uplink"),
+        ("forward", {"mode": "route", "nat": {"ipv6": False}}, "forward.nat", "it with mode nat only"),
         ("forward.nat.port.start", 0, "forward.nat.port.start", "0; a whole number from 1 to 65535"),
         ("forward.nat.port.end", 65536, "forward.nat.port.end", "65536; a whole number from 1 to 65535"),
         ("forward.nat.port.end", True, "forward.nat.port.end", "True; a whole number"),
         ("forward.nat.port", {"start": 2000, "end": 1000}, "forward.nat.port", "2000 to 1000; a range whose start is not above its end"),
-        ("ips", ..., "ips", "nothing; one IPv4 address"),
-        ("ips", [{"address": "10.0.100.1/24"}, {"address": "10.0.101.1/24"}], "ips", "2 addresses; one IPv4 address"),
+        ("forward.nat.address", {"start": "203.0.113.9", "end": "203.0.113.8"}, "forward.nat.address", "a range whose start is not above its end"),
+        ("forward.nat.address", {"start": "203.0.113.9"}, "forward.nat.address.end", "nothing; the last address"),
+        ("forward.nat.address", {"start": "fd00::1", "end": "fd00::2"}, "forward.nat.address.start", "'fd00::1'; an IPv4 address"),
+        ("forward.nat.sticky", True, "forward.nat.sticky", "false without forward.nat.address"),
+        ("forward.nat", {"static_port": True, "port": {"start": 1}}, "forward.nat.static_port", "false beside forward.nat.port"),
+        ("forward.nat.ipv6", True, "forward.nat.ipv6", "false for a network without IPv6"),
+        ("ips", ..., "ips", "nothing; an address of the host"),
         ("ips", "10.0.100.1/24", "ips", "'10.0.100.1/24'; a list of mappings"),
-        ("ips.0.address", "10.0.100.300/24", "ips[0].address", "'10.0.100.300/24'; an IPv4 address with a prefix"),
-        ("ips.0.address", "10.1/24", "ips[0].address", "'10.1/24'; an IPv4 address with a prefix"),
-        ("ips.0.address", "10.0.100.1", "ips[0].address", "'10.0.100.1'; an address with its prefix"),
-        ("ips.0.address", "10.0.100.1/33", "ips[0].address", "'10.0.100.1/33'; an IPv4 address with a prefix of 8 to 30"),
+        (
+            "ips",
+            [{"address": "10.0.100.1/24"}, {"address": "10.0.100.129/25"}],
+            "ips[1].address",
+            "subnet 10.0.100.128/25; a subnet apart from 10.0.100.0/24 of networks[1].ips[0].address",
+        ),
+        ("ips", [{"address": "fd00::1/64"}], "forward.nat.ipv6", "true for a network without IPv4"),
+        ("ips.0.address", "10.0.100.300/24", "ips[0].address", "'10.0.100.300/24'; an IP address with its prefix"),
+        ("ips.0.address", "10.1/24", "ips[0].address", "'10.1/24'; an IP address with its prefix"),
+        ("ips.0.address", "10.0.100.1", "ips[0].address", "'10.0.100.1'; an address with its prefix, such as 10.0.100.1/24"),
+        ("ips.0.address", "fd00::1", "ips[0].address", "'fd00::1'; an address with its prefix, such as fd00::1/64"),
+        ("ips.0.address", "10.0.100.1/31", "ips[0].address", "'10.0.100.1/31'; a prefix of 8 to 30"),
+        ("ips.0.address", "10.0.100.1/33", "ips[0].address", "'10.0.100.1/33'; a prefix of 0 to 32"),
         ("ips.0.address", "10.0.100.0/24", "ips[0].address", "the network address of 10.0.100.0/24; a host's address"),
         ("ips.0.address", "10.0.100.255/24", "ips[0].address", "the broadcast address of 10.0.100.0/24; a host's address"),
-        ("ips.0.address", "224.0.0.1/24", "ips[0].address", "an IPv4 address that a host can have"),
-        ("ips.0.address", "fd00::1/64", "ips[0].address", "'fd00::1/64'; an IPv4 address"),
+        ("ips.0.address", "224.0.0.1/24", "ips[0].address", "an address that a host can have"),
+        ("ips.0.address", "127.0.0.1/8", "ips[0].address", "an address that a host can have"),
+        ("ips.0.family", "ipv6", "ips[0].family", "'ipv6'; ipv4, the family of 10.0.100.1"),
         ("ips.0.prefix", 25, "ips[0]", "/24 by address and /25 by prefix; one prefix length"),
         ("ips.0.netmask", "255.0.255.0", "ips[0].netmask", "'255.0.255.0'; a netmask"),
-        ("ips.0.dhcp", {"ranges": [{"start": "10.0.101.2", "end": "10.0.100.9"}]}, "ips[0].dhcp.ranges[0].start", "'10.0.101.2'; a host's address of 10.0.100.0/24"),
-        ("ips.0.dhcp", {"ranges": [{"start": "10.0.100.2", "end": "10.0.100.255"}]}, "ips[0].dhcp.ranges[0].end", "'10.0.100.255'; a host's address of 10.0.100.0/24"),
-        ("ips.0.dhcp", {"ranges": [{"start": "10.0.100.9", "end": "10.0.100.2"}]}, "ips[0].dhcp.ranges[0]", "10.0.100.9 to 10.0.100.2; a range whose start is not above its end"),
-        ("ips.0.dhcp", {"ranges": [{"start": "10.0.100.1", "end": "10.0.100.9"}]}, "ips[0].dhcp.ranges[0]", "a range without the host's own address 10.0.100.1"),
-        ("ips.0.dhcp", {"ranges": [{"start": "10.0.100.2", "end": "10.0.100.9"}, {"start": "10.0.100.9", "end": "10.0.100.12"}]}, "ips[0].dhcp.ranges[1]", "a range apart from"),
-        ("ips.0.dhcp", {"ranges": [{"start": "10.0.100.2"}]}, "ips[0].dhcp.ranges[0].end", "nothing; an address of 10.0.100.0/24"),
+        ("ips.0.dhcp.ranges", [{"start": "10.0.99.2", "end": "10.0.100.9"}], "ips[0].dhcp.ranges[0].start", "'10.0.99.2'; a host's address of 10.0.100.0/24"),
+        (
+            "ips.0.dhcp.ranges",
+            [{"start": "10.0.100.2", "end": "10.0.100.255"}],
+            "ips[0].dhcp.ranges[0].end",
+            "'10.0.100.255'; a host's address of 10.0.100.0/24",
+        ),
+        (
+            "ips.0.dhcp.ranges",
+            [{"start": "10.0.100.9", "end": "10.0.100.2"}],
+            "ips[0].dhcp.ranges[0]",
+            "10.0.100.9 to 10.0.100.2; a range whose start is not above its end",
+        ),
+        ("ips.0.dhcp.ranges", [{"start": "10.0.100.1", "end": "10.0.100.9"}], "ips[0].dhcp.ranges[0]", "a range without the host's own address 10.0.100.1"),
+        (
+            "ips.0.dhcp.ranges",
+            [{"start": "10.0.100.2", "end": "10.0.100.9"}, {"start": "10.0.100.9", "end": "10.0.100.12"}],
+            "ips[0].dhcp.ranges[1]",
+            "a range apart from",
+        ),
+        ("ips.0.dhcp.ranges", [{"start": "10.0.100.2"}], "ips[0].dhcp.ranges[0].end", "nothing; the last address"),
+        (
+            "ips.0.dhcp.ranges",
+            [{"start": "10.0.100.2", "end": "10.0.100.3", "lease": {"expiry": 1}}],
+            "ips[0].dhcp.ranges[0].lease.expiry",
+            "at least two minutes, or 0 for ever",
+        ),
+        ("ips.0.dhcp.hosts", [{"mac": "52:54:00:00:00:01", "ip": "10.0.101.5"}], "ips[0].dhcp.hosts[0].ip", "'10.0.101.5'; a host's address of 10.0.100.0/24"),
+        ("ips.0.dhcp.hosts", [{"mac": "52:54:00:00:00:01", "ip": "10.0.100.1"}], "ips[0].dhcp.hosts[0].ip", "an address other than the host's own"),
+        ("ips.0.dhcp.hosts", [{"ip": "10.0.100.5"}], "ips[0].dhcp.hosts[0]", "nothing; mac, id or name"),
+        ("ips.0.dhcp.hosts", [{"mac": "52:54:00:00:00:01"}], "ips[0].dhcp.hosts[0]", "neither ip nor name"),
+        (
+            "ips.0.dhcp.hosts",
+            [{"mac": "52:54:00:00:00:01", "name": "a"}, {"mac": "52-54-00-00-00-01", "name": "b"}],
+            "ips[0].dhcp.hosts[1].mac",
+            "one that no host above it has",
+        ),
+        (
+            "ips.0.dhcp.hosts",
+            [{"name": "a", "ip": "10.0.100.5"}, {"name": "b", "ip": "10.0.100.5"}],
+            "ips[0].dhcp.hosts[1].ip",
+            "one that no host above it has",
+        ),
+        (
+            "ips.0.dhcp.hosts",
+            [{"name": "a", "ip": "10.0.100.5"}, {"name": "a", "ip": "10.0.100.6"}],
+            "ips[0].dhcp.hosts[1].name",
+            "one that no host above it has",
+        ),
+        ("ips.0.tftp", {"root": "srv"}, "ips[0].tftp.root", "'srv'; an absolute path"),
+        (
+            "routes",
+            [{"address": "10.9.0.1/16", "gateway": "10.0.100.5"}],
+            "routes[0].address",
+            "'10.9.0.1/16'; a network without bits beyond its prefix, 10.9.0.0/16",
+        ),
+        (
+            "routes",
+            [{"address": "10.9.0.0", "prefix": 16, "gateway": "10.0.101.5"}],
+            "routes[0].gateway",
+            "'10.0.101.5'; the address of a guest of this network",
+        ),
+        ("routes", [{"address": "10.9.0.0/16", "gateway": "fd00::5"}], "routes[0].gateway", "'fd00::5'; an IPv4 address"),
+        ("routes", [{"address": "10.0.100.0/25", "gateway": "10.0.100.5"}], "routes[0].address", "a network apart from 10.0.100.0/24, the network's own"),
+        ("routes", [{"address": "10.9.0.0/16", "gateway": f"10.0.100.{host}"} for host in (5, 6)], "routes[1].address", "'10.9.0.0/16'; each network once"),
+        ("routes", [{"address": "10.9.0.0/16", "gateway": "10.0.100.5", "metric": 2}], "routes[0].metric", "2; nothing: FreeBSD's routes have no metric"),
+        ("domain", {"name": "a..b"}, "domain.name", "'a..b'; a host's name"),
+        ("dns.forwarders", [{}], "dns.forwarders[0]", "nothing; addr, domain or both"),
+        ("dns.hosts", [{"ip": "10.0.100.5"}], "dns.hosts[0].hostnames", "nothing; a list of one name or more"),
+        ("dns.srv", [{"service": "ldap", "protocol": "tcp", "port": 389}], "dns.srv[0].port", "389; it beside a target only"),
+        ("dns.txt", [{"name": "a"}], "dns.txt[0].value", "nothing; its text"),
+        ("port_forwards", [{"port": 22, "to": "10.0.101.5"}], "port_forwards[0].to", "'10.0.101.5'; the address of a guest of this network"),
+        ("port_forwards", [{"port": 22, "to": "10.0.100.1"}], "port_forwards[0].to", "'10.0.100.1'; the address of a guest of this network"),
+        ("port_forwards", [{"port": "10-5", "to": "10.0.100.5"}], "port_forwards[0].port", "'10-5'; a port from 1 to 65535, or a range"),
+        ("port_forwards", [{"port": "60000-60010", "to": "10.0.100.5", "to_port": 65530}], "port_forwards[0].to_port", "65530; at most 65525"),
+        (
+            "port_forwards",
+            [{"port": 22, "to": "10.0.100.5"}, {"port": "20-30", "to": "10.0.100.6"}],
+            "port_forwards[1].port",
+            "a port that networks[1].port_forwards[0] does not forward",
+        ),
+        ("port_forwards", [{"proto": "icmp", "port": 22, "to": "10.0.100.5"}], "port_forwards[0].proto", "'icmp'; tcp, udp, or a list of both"),
+        ("port_forwards", [{"port": 22, "to": "10.0.100.5", "sources": ["fd00::/8"]}], "port_forwards[0].sources[0]", "'fd00::/8'; IPv4, as of 10.0.100.5"),
+        ("port_forwards", [{"port": 22, "to": "10.0.100.5", "listen": "::1"}], "port_forwards[0].listen", "'::1'; IPv4, as of 10.0.100.5"),
         ("firewall.profile", "stritc", "firewall.profile", "'stritc'; strict or libvirt (did you mean strict?)"),
-        ("firwall", {}, "firwall", "an unknown key; bridge, firewall, forward, ips, mac, name, uuid (did you mean firewall?)"),
+        ("firewall", {"profile": "libvirt", "log": True}, "firewall.log", "it with profile strict; libvirt's rules have no place for it"),
+        ("firewall.host_access", "all", "firewall.host_access", "'all'; full or services or none"),
+        ("firewall.peers", ["nosuch"], "firewall.peers[0]", "'nosuch'; another network of this list: default"),
+        ("firewall.peers", ["natnet"], "firewall.peers[0]", "'natnet'; another network of this list: default"),
+        ("firewall.peers", ["default"], "firewall.peers[0]", "'default'; a network with the rules of profile strict"),
+        ("firewall.egress.deny", [{}], "firewall.egress.deny[0]", "nothing; networks, proto or ports"),
+        ("firewall.egress.deny", [{"networks": ["10.0.0.1/8"]}], "firewall.egress.deny[0].networks[0]", "a network without bits beyond its prefix, 10.0.0.0/8"),
+        (
+            "firewall.egress.allow",
+            [{"networks": ["fd00::/8"]}],
+            "firewall.egress.allow[0].networks[0]",
+            "'fd00::/8'; IPv4, the family of the network's own addresses",
+        ),
+        ("firewall.egress.allow", [{"ports": [80]}], "firewall.egress.allow[0].ports", "ports, with no proto; them beside proto of tcp, udp, sctp"),
+        ("firewall.egress.allow", [{"proto": ["icmp"], "ports": [80]}], "firewall.egress.allow[0].ports", "ports, with icmp"),
+        ("firewall.inbound", [{"proto": ["tcp"]}], "firewall.inbound", "it, with mode nat; it with mode route"),
+        ("templates", {"filter": "{% if %}"}, "templates.filter", "a Jinja2 template; line 1"),
+        ("templates", {"fitler": "x"}, "templates.fitler", "(did you mean filter?)"),
+        ("firwall", {}, "firwall", "(did you mean firewall?)"),
         ("ips.0.adress", "10.0.100.2", "ips[0].adress", "(did you mean address?)"),
     ],
 )
 def test_refused(change: str, value: object, path: str, words: str) -> None:
-    found = problems(DEFAULT, changed(NATNET, change, value))
+    base = changed(NATNET, "mac", "52:54:00:00:00:08")
+    found = problems(DEFAULT, changed(base, change, value))
     assert list(found) == [f"networks[1].{path}"]
     assert words in found[f"networks[1].{path}"]
 
 
+@pytest.mark.parametrize(
+    ("base", "change", "value", "path", "words"),
+    [
+        (DUAL, "bridge.mtu", 1000, "bridge.mtu", "1000; 1280 to 65535, which IPv6 needs"),
+        (DUAL, "ips.2.dhcp", {"hosts": [{"mac": "52:54:00:00:00:01", "name": "a"}]}, "ips[2].dhcp.hosts[0].mac", "with IPv6: id (the guest's DUID) or name"),
+        (DUAL, "ips.2.dhcp", {"bootp": {"file": "x"}}, "ips[2].dhcp.bootp", "it, with IPv6; it with IPv4 only"),
+        (DUAL, "ips.2.address", "fe80::1/64", "ips[2].address", "link-local"),
+        (DUAL, "ips.2.address", "fd00:2::/64", "ips[2].address", "the network address"),
+        (ROUTED, "firewall.inbound", [{"to": ["10.0.5.0/24"]}], "firewall.inbound[0].to[0]", "'10.0.5.0/24'; part of 10.0.4.0/24"),
+        (ROUTED, "firewall.inbound", [{"sources": ["fd00::/8"]}], "firewall.inbound[0].sources[0]", "IPv4, the family of the network's own addresses"),
+        (ROUTED, "firewall.profile", "libvirt", "firewall.profile", "strict with mode route; libvirt's pf backend has rules for nat alone"),
+        ({**ROUTED, "forward": {"mode": "open"}}, "firewall.peers", ["x"], "firewall.peers", "it, with mode open; it with mode nat or route or none"),
+        ({**ROUTED, "forward": {"mode": "none"}}, "firewall.egress", {"deny": [{"proto": ["tcp"]}]}, "firewall.egress", "it, with mode none"),
+        (
+            {**ROUTED, "forward": {"mode": "none"}},
+            "port_forwards",
+            [{"port": 1, "to": "10.0.4.5"}],
+            "port_forwards",
+            "it, with mode none; it with mode nat or route",
+        ),
+        (DEFAULT, "port_forwards", [{"port": 1, "to": "192.168.122.5"}], "port_forwards", "it, with profile libvirt"),
+        (DEFAULT, "firewall.host_access", "none", "firewall.host_access", "it, with profile libvirt"),
+    ],
+)
+def test_refused_with_other_modes_and_families(base: dict[str, t.Any], change: str, value: object, path: str, words: str) -> None:
+    found = problems(changed(base, change, value))
+    assert words in found[f"networks[0].{path}"]
+
+
 def test_networks_together() -> None:
     second = changed(changed(DEFAULT, "ips.0.address", "192.168.0.1/16"), "ips.0.dhcp", ...)
-    assert problems(DEFAULT, second) == {
+    second["uuid"] = "68cd5419-9fda-4cf0-9ac6-2eb9c1ba41ee"
+    second["bridge"]["members"] = ["tap0"]
+    second["port_forwards"] = []
+    assert problems(changed(DEFAULT, "bridge.members", ["tap0"]), second) == {
+        "networks[1].bridge.members[0]": "'tap0'; one that networks[0] does not have",
         "networks[1].name": "'default'; one that networks[0] does not have",
         "networks[1].bridge.name": "'virbr0'; one that networks[0] does not have",
         "networks[1].mac": "'52:54:00:db:0e:e5'; one that networks[0] does not have",
@@ -151,8 +412,8 @@ def test_networks_together() -> None:
 
 
 def test_all_problems_of_all_networks_at_once() -> None:
-    found = problems({"name": "_a", "bridge": {"nam": "x"}}, 5, changed(NATNET, "mac", 1))
-    assert list(found) == ["networks[0].name", "networks[0].bridge.name", "networks[0].bridge.nam", "networks[0].forward.mode", "networks[0].ips", "networks[1]", "networks[2].mac"]
+    found = problems({"name": "_a", "bridge": {"nam": "x"}, "forward": {"mode": "nat"}}, 5, changed(NATNET, "mac", 1))
+    assert list(found) == ["networks[0].name", "networks[0].bridge.nam", "networks[0].ips", "networks[1]", "networks[2].mac"]
 
 
 @pytest.mark.parametrize("data", ["default", {"name": "default"}, 7])
@@ -182,9 +443,11 @@ def test_a_definition_is_refused_with_a_path_or_reads_back_equal(name: str, addr
         "ips": [{"address": f"{address}/{prefix}"}],
         "firewall": {"profile": profile},
     }
+    refused: set[str] = set()
     try:
         networks = read_networks([definition])
     except SpecError as error:
-        assert {problem.path for problem in error.problems} <= {"networks[0].ips[0].address", "networks[0].forward.nat.port"}
+        refused = {problem.path for problem in error.problems}
     else:
         assert read_networks([to_data(network) for network in networks]) == networks
+    assert refused <= {"networks[0].ips[0].address", "networks[0].forward.nat.port"}

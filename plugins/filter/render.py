@@ -1,0 +1,93 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter bsdvirt.pfnet.render."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: render
+short_description: The files that networks come to on a host
+version_added: 0.1.0
+author: The bsdvirt.pfnet authors (@bsdvirt)
+description:
+  - Checks and renders definitions as M(bsdvirt.pfnet.networks) does, by the same code, without any host. For reviewing a change, in CI for instance.
+options:
+  _input:
+    description: The definitions, as M(bsdvirt.pfnet.networks) takes them.
+    type: list
+    elements: dict
+    required: true
+  anchor_root:
+    description: As in M(bsdvirt.pfnet.networks).
+    type: str
+    default: libvirt
+  egress:
+    description:
+      - The interface of the host's default route, for networks that do not name their egress interface.
+      - Without it the file says V(egress) there, which stands for the interface that the host finds.
+    type: str
+    default: egress
+requirements:
+  - netaddr (on the controller)
+seealso:
+  - module: bsdvirt.pfnet.networks
+"""
+
+EXAMPLES = r"""
+- name: Everything that would be written
+  ansible.builtin.copy:
+    dest: "review/{{ item.key | basename }}"
+    content: "{{ item.value }}"
+    mode: "0644"
+  loop: "{{ pfnet_networks | bsdvirt.pfnet.render(egress='em0') | dict2items }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+_value:
+  description: The text of each file by its path on the host.
+  type: dict
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import anchor_text
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import free_names
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import definition_text
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Refused, SpecError
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render as documents_of
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import missing
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
+
+
+def render(networks: object, anchor_root: str = "libvirt", egress: str = "egress") -> dict[str, str]:
+    """The files of networks by their path. Raises AnsibleFilterError with every problem of the definitions."""
+    lacking = missing("netaddr")
+    if lacking:
+        raise AnsibleFilterError(lacking)
+    try:
+        root = names.anchor_root(anchor_root)
+        documents = documents_of(read_networks(networks, anchor_root=root))
+    except Refused as refusal:
+        raise AnsibleFilterError(f"anchor_root: found {anchor_root!r}; allowed: {refusal}") from None
+    except SpecError as error:
+        raise AnsibleFilterError("The definition cannot be taken:\n" + "\n".join(f"- {problem}" for problem in error.problems)) from None
+    bridges = free_names(documents, {}, ())
+    files = {}
+    for document in documents:
+        name, bridge = document["name"], bridges[document["name"]]
+        dev = document["egress"]["dev"] if document["egress"] else None
+        files[layout.anchor_file(name)] = anchor_text(t.cast("dict[str, t.Any]", document), bridge, dev or egress)
+        files[layout.definition_path(name)] = definition_text(t.cast("dict[str, t.Any]", document), root, bridge)
+    return files
+
+
+class FilterModule:
+    """The filter's plugin."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"render": render}
