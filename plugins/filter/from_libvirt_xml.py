@@ -13,17 +13,36 @@ author: The bsdvirt.pfnet authors (@bsdvirt)
 description:
   - Reads one or more C(<network>) elements, as C(virsh net-dumpxml) prints them, into the list that the O(bsdvirt.pfnet.networks#module:networks)
     option of M(bsdvirt.pfnet.networks) takes.
-  - What this version cannot take over is refused, each element and attribute by its name; nothing is dropped in silence.
-  - Documents with a DTD or entities are refused.
+  - Every element and attribute of libvirt's format is either taken over or named with its path and why it is not supported on FreeBSD, see
+    O(unsupported). Nothing is dropped in silence.
+  - What the definition has and libvirt's format has not, such as port forwards, is read back from where P(bsdvirt.pfnet.to_libvirt_xml#filter) puts it.
 options:
   _input:
     description: A document whose root is C(<network>), or a list of such documents.
     type: raw
     required: true
+  unsupported:
+    description: What to do about elements and attributes of libvirt's format that are not supported on FreeBSD.
+    type: str
+    choices:
+      refuse: Fail, and name all of them.
+      warn: Take the rest, and warn of each. The values that are left are still checked by M(bsdvirt.pfnet.networks).
+    default: refuse
+    version_added: 0.1.0
 requirements:
   - defusedxml (on the controller)
+notes:
+  - Refused in any case are elements and attributes that libvirt's format does not have, and the forward modes C(private), C(vepa), C(passthrough) and
+    C(hostdev), since what is left of such a network is another network.
+  - With C(<forward mode='bridge'>) libvirt uses a bridge that the host has already, which is refused, or an interface, which is taken over as
+    the uplink of a bridge that M(bsdvirt.pfnet.networks) makes.
+  - C(<network ipv6='yes'>) asks for nothing, since guests of one bridge reach each other by IPv6 in any case.
+  - An C(<ip>) or C(<route>) without prefix and netmask gets the prefix that libvirt would take, by the address's class, or 64 with IPv6.
+  - Documents with a DTD or entities are refused, and those of more than 1 MiB or whose elements are nested more than 64 deep.
 seealso:
   - module: bsdvirt.pfnet.networks
+  - plugin: bsdvirt.pfnet.to_libvirt_xml
+    plugin_type: filter
   - name: Network XML format
     description: The reference of libvirt.
     link: https://libvirt.org/formatnetwork.html
@@ -39,6 +58,10 @@ EXAMPLES = r"""
     networks: >-
       {{ [lookup('ansible.builtin.file', 'default.xml'), lookup('ansible.builtin.file', 'natnet.xml')]
       | bsdvirt.pfnet.from_libvirt_xml | map('combine', {'firewall': {'profile': 'libvirt'}}) }}
+
+- name: Without the bandwidth limits and port groups that the file has, but with a warning for each
+  bsdvirt.pfnet.networks:
+    networks: "{{ lookup('ansible.builtin.file', 'lab.xml') | bsdvirt.pfnet.from_libvirt_xml(unsupported='warn') }}"
 """
 
 RETURN = r"""
@@ -46,37 +69,53 @@ _value:
   description: The definitions, in the order of the documents.
   type: list
   elements: dict
+  sample:
+    - name: default
+      uuid: 68cd5419-9fda-4cf0-9ac6-2eb9c1ba41ed
+      forward: {mode: nat, dev: re0}
+      bridge: {name: virbr0, stp: true, delay: 0}
+      ips:
+        - address: 192.168.122.1
+          netmask: 255.255.255.0
+          dhcp: {ranges: [{start: 192.168.122.2, end: 192.168.122.254}]}
 """
 
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible.module_utils.basic import missing_required_lib
-
-try:
-    from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.libvirt_xml import XmlError, read_network
-except ImportError as error:
-    MISSING: ImportError | None = error
-else:
-    MISSING = None
+from ansible.utils.display import Display
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.libvirt_xml import XmlError
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.libvirt_xml_read import read_network
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import missing
 
 
-def from_libvirt_xml(documents: object) -> list[dict[str, t.Any]]:
+def from_libvirt_xml(documents: object, unsupported: str = "refuse") -> list[dict[str, t.Any]]:
     """The definitions of one document or of a list of them. Raises AnsibleFilterError with all that cannot be taken over."""
-    if MISSING:
-        raise AnsibleFilterError(missing_required_lib(MISSING.name or "defusedxml"))
+    lacking = missing("netaddr", "defusedxml")
+    if lacking:
+        raise AnsibleFilterError(lacking)
+    if unsupported not in ("refuse", "warn"):
+        raise AnsibleFilterError(f"from_libvirt_xml: unsupported: found {unsupported!r}; allowed: refuse or warn")
     if isinstance(documents, (str, bytes)):
         documents = [documents]
     if not isinstance(documents, (list, tuple)) or not all(isinstance(document, (str, bytes)) for document in documents):
         raise AnsibleFilterError(f"from_libvirt_xml takes XML or a list of XML documents, not {type(documents).__name__}")
-    networks, refused = [], []
+    networks: list[dict[str, t.Any]] = []
+    refused: list[str] = []
+    warnings: list[str] = []
     for index, document in enumerate(documents):
+        where = f"document {index}: " if len(documents) > 1 else ""
         try:
-            networks.append(read_network(document))
+            network, left_out = read_network(document)
         except XmlError as error:
-            refused += [f"document {index}: {line}" if len(documents) > 1 else line for line in error.lines]
+            refused += [f"{where}{line}" for line in error.lines]
+        else:
+            networks.append(network)
+            (refused if unsupported == "refuse" else warnings).extend(f"{where}{line}" for line in left_out)
     if refused:
         raise AnsibleFilterError("libvirt's XML cannot be taken over:\n" + "\n".join(f"- {line}" for line in refused))
+    for line in warnings:
+        Display().warning(f"Left out of libvirt's XML: {line}")
     return networks
 
 
