@@ -11,6 +11,8 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS))
+# The strategies of the definition, which tests of the plugins use too.
+sys.path.insert(0, str(TESTS / "unit/plugins/plugin_utils"))
 
 
 @pytest.fixture
