@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
@@ -98,25 +97,6 @@ def plan_egress(document: dict[str, t.Any], at: str, observed: Observed, made: P
                 f"{at}.forward.nat.address: {' and '.join(outside)} lie in no subnet of {dev}: answers reach this host only if the outside routes them to it."
             )
     return t.cast("str | None", dev)
-
-
-def refuse_forwarded(document: dict[str, t.Any], at: str, root: str, observed: Observed, made: Plan) -> None:
-    """Refuse a port forward of a port that rules of the host's own forward."""
-    taken = []
-    for path, lines in observed.pf.translation.rules.items():
-        if not path.startswith(f"{root}/"):
-            for line in lines:
-                rule = re.match(r"rdr .*?\bproto (\w+) .* port (?:= )?(\d+)(?::(\d+))?(?: tag \S+)? -> ", line)
-                if rule:
-                    taken.append((rule[1], int(rule[2]), int(rule[3] or rule[2]), line))
-    for index, forward in enumerate(document["forwards"]):
-        for proto, start, end, line in taken:
-            if proto in forward["proto"] and start <= forward["end"] and forward["start"] <= end:
-                made.refuse(
-                    f"{at}.port_forwards[{index}].port",
-                    f"{proto} port {start if start == end else f'{start}-{end}'}, which the host's own rules forward ({line})",
-                    "a port that is free",
-                )
 
 
 def drift(path: str, found: Anchor, last: dict[str, t.Any], made: Plan) -> list[str]:

@@ -11,7 +11,8 @@ import json
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import bridges, layout, routes
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import Loads, anchor_text, digest, drift, plan_egress, refuse_forwarded
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import Loads, anchor_text, digest, drift, plan_egress
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.forwards import Taken, refuse_taken, taken_by_rules
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
 
 if t.TYPE_CHECKING:
@@ -37,8 +38,10 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     names = bridges.free_names(wanted.documents, {name: known.bridge for name, known in observed.definitions.items()}, observed.interfaces)
     documents = [{**document, "bridge": {**document["bridge"], "name": names[document["name"]]}} for document in wanted.documents]
     _refuse_overlaps(documents, observed, removed, made)
+    ours = {f"{wanted.anchor_root}/{document['name']}" for document in documents} | {f"{observed.definitions[name].anchor_root}/{name}" for name in removed}
+    taken = taken_by_rules(observed.pf.translation, ours)
     for index, document in enumerate(documents):
-        made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, loads, made))
+        made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, taken, loads, made))
     for name, at in removed.items():
         made.outcomes.append(_plan_removal(name, at, wanted.force, names.values(), observed, loads, made))
     made.outcomes += [{"name": name, "action": "unchanged", "reasons": ["the host has no such network"]} for name in wanted.absent if name not in removed]
@@ -75,13 +78,14 @@ def _refuse_overlaps(documents: t.Iterable[dict[str, t.Any]], observed: Observed
                         )
 
 
-def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Observed, loads: Loads, made: Plan) -> dict[str, t.Any]:
+def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Observed, taken: list[Taken], loads: Loads, made: Plan) -> dict[str, t.Any]:
     """Add the steps for one network; gives its outcome."""
     name = document["name"]
     path = f"{root}/{name}"
     old = observed.definitions.get(name)
     last = observed.loaded.get(path)
-    text = anchor_text(document, document["bridge"]["name"], plan_egress(document, at, observed, made))
+    egress = plan_egress(document, at, observed, made)
+    text = anchor_text(document, document["bridge"]["name"], egress)
     definition = definition_text(document, root, document["bridge"]["name"])
     installed = observed.files.get(layout.anchor_file(name))
 
@@ -108,7 +112,7 @@ def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Obse
         loads.remove(old.anchor_root, name)
     if old is None and last is None and (observed.anchors[path].rules or observed.anchors[path].nat):
         made.warnings.append(f"The anchor {path} held rules that no run of bsdvirt.pfnet loaded; they are replaced.")
-    refuse_forwarded(document, at, root, observed, made)
+    refuse_taken(document, at, egress, taken, made)
     routes.refuse_conflicts(document, at, observed, made)
     drifted += bridges.plan_bridge(document, at, observed, made)
     drifted += routes.plan_routes(document, old, observed, made)

@@ -36,7 +36,8 @@ class Document(t.TypedDict):
     `egress`: None where no rule needs one, otherwise `dev`, the interface (None: that of the default route of `family`, inet or inet6), and `pool`,
     the addresses to translate to (None: its own).
     `anchor`: rules that use the macros $bridge and $egress. `tables`: the names of its tables. `hooks`: what the main ruleset has to call it by.
-    `forwards`: protocols and first and last port of each port forward. `forwarding`: the families that the host has to forward.
+    `forwards`: protocols, family, first and last port of each port forward, and the address (None: the interface's own).
+    `forwarding`: the families that the host has to forward.
     `routes`: destination and gateway of each static route.
     """
 
@@ -181,7 +182,16 @@ def _document(network: Network, anchor: str) -> Document:
         "anchor": anchor,
         "tables": re.findall(r"^table <([^>]+)>", anchor, re.MULTILINE),
         "hooks": [hook for hook, words in HOOKS.items() if any(line.startswith(words) for line in anchor.splitlines())],
-        "forwards": [{"proto": list(forward.proto), "start": forward.port.start, "end": forward.port.end} for forward in network.port_forwards],
+        "forwards": [
+            {
+                "proto": list(forward.proto),
+                "family": AF[forward.to.version],
+                "start": forward.port.start,
+                "end": forward.port.end,
+                "listen": str(forward.listen) if forward.listen else None,
+            }
+            for forward in network.port_forwards
+        ],
         "forwarding": families if mode in ("nat", "route", "open") else [],
         "routes": [{"destination": str(route.address), "gateway": str(route.gateway)} for route in network.routes],
     }

@@ -502,21 +502,50 @@ def test_a_route_that_the_host_has_already() -> None:
     assert problem["path"] == "networks[0].routes[0].address"
 
 
+def forwarding(name: str = "default", bridge: str = "virbr0", address: str = "192.168.122.1/24", **forward: t.Any) -> dict[str, t.Any]:
+    plain = document(name, bridge, address)
+    return {**plain, "forwards": [{"proto": ["tcp"], "family": "inet", "start": 2222, "end": 2222, "listen": None, **forward}], "hooks": []}
+
+
 @pytest.mark.parametrize(
     ("line", "refused"),
     [
         ("rdr pass on re0 inet proto tcp from any to (re0) port = 2222 -> 10.0.0.9 port 22", True),
         ("rdr on re0 inet proto tcp from any to any port 2000:3000 tag x -> 10.0.0.9", True),
+        ("rdr inet proto tcp from any to any port = 2222 -> 10.0.0.9", True),
+        ("rdr on ! lo0 inet proto tcp from any to 203.0.113.10 port = 2222 -> 10.0.0.9", True),
+        ("rdr on lo0 inet proto tcp from any to any port = 2222 -> 10.0.0.9", False),
         ("rdr on re0 inet proto udp from any to any port = 2222 -> 10.0.0.9", False),
-        ("rdr on re0 inet proto tcp from any to any port = 80 -> 10.0.0.9 port 2222", False),
+        ("rdr on re0 inet proto tcp from any port = 2222 to any port = 80 -> 10.0.0.9 port 2222", False),
+        ("nat on re0 inet proto tcp from any to any port = 2222 -> (re0)", False),
     ],
 )
-def test_ports_that_the_host_forwards_itself(line: str, refused: bool) -> None:
-    wanted = {**document(), "forwards": [{"proto": ["tcp"], "start": 2222, "end": 2222}], "hooks": []}
-    for path, counts in (("", True), ("other/jail", True), ("libvirt/natnet", False)):
+def test_ports_that_other_rules_forward(line: str, refused: bool) -> None:
+    for path, counts in (("", True), ("other/jail", True), ("libvirt/unlisted", True), ("libvirt/default", False)):
         found = dataclasses.replace(PF, translation=pf.Ruleset({path: (line,)}, HOOKS))
-        problems = make(wanted, observed=empty_host(wanted, pf=found)).problems
+        problems = make(forwarding(), observed=empty_host(forwarding(), pf=found)).problems
         assert [problem["path"] for problem in problems] == (["networks[0].port_forwards[0].port"] if refused and counts else [])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refused"),
+    [
+        ({}, {}, True),
+        ({"listen": "203.0.113.10"}, {}, True),
+        ({"start": 2000, "end": 3000}, {}, True),
+        ({"proto": ["tcp", "udp"]}, {}, True),
+        ({"proto": ["udp"]}, {}, False),
+        ({"family": "inet6"}, {}, False),
+        ({"start": 80, "end": 80}, {}, False),
+        ({"listen": "203.0.113.10"}, {"listen": "203.0.113.11"}, False),
+    ],
+)
+def test_port_forwards_of_two_networks(first: dict[str, t.Any], second: dict[str, t.Any], refused: bool) -> None:
+    networks = [forwarding(**first), forwarding("natnet", "virbr1", "10.0.100.1/24", **second)]
+    paths = [problem["path"] for problem in make(*networks, observed=empty_host(*networks)).problems]
+    assert paths == (["networks[1].port_forwards[0].port"] if refused else [])
+    networks[1]["egress"] = {**networks[1]["egress"], "dev": "em0"}
+    assert make(*networks, observed=empty_host(*networks, interfaces={"re0": RE0, "em0": RE0})).problems == []
 
 
 @pytest.mark.parametrize(("end", "outside"), [("203.0.113.20", ""), ("203.0.114.20", "203.0.114.20 lie in no subnet of re0")])
