@@ -66,7 +66,7 @@ def _perform(host: Host, action: Action) -> None:
     if isinstance(action, Run):
         host.run(*action.argv)
     elif isinstance(action, CreateBridge):
-        _create_bridge(host, action.name)
+        _create_bridge(host, action)
     elif isinstance(action, WriteFile):
         host.write(action.path, action.text, action.base)
     elif isinstance(action, LoadAnchors):
@@ -75,9 +75,9 @@ def _perform(host: Host, action: Action) -> None:
         _record_loaded(host, action)
 
 
-def _create_bridge(host: Host, name: str) -> None:
+def _create_bridge(host: Host, bridge: CreateBridge) -> None:
     try:
-        host.run("ifconfig", "bridge", "create", "name", name)
+        host.run("ifconfig", "bridge", "create", "name", bridge.name, "group", bridge.group)
     except CommandError as error:
         # A name that is taken or not to ifconfig's liking leaves the bridge behind under the name that the kernel gave it.
         leaked = error.output.stdout.strip()

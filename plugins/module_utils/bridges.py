@@ -74,7 +74,7 @@ def plan_removal(known: Definition, at: str, network: str, force: bool, observed
     if bridge.up:
         made.ifconfig(Phase.QUIESCE, f"bring {bridge.name} down", (bridge.name, "down"), (bridge.name, "up"))
     again = {**_settings(bridge), "members": [{"name": name, **dataclasses.asdict(member)} for name, member in bridge.members.items()]}
-    undo: tuple[Action, ...] = (CreateBridge(bridge.name), *(Run(("ifconfig", bridge.name, *words)) for _what, words in _creation(again)))
+    undo: tuple[Action, ...] = (CreateBridge(bridge.name, GROUP), *(Run(("ifconfig", bridge.name, *words)) for _what, words in _creation(again)))
     made.steps.append(Step(Phase.DESTROY, f"destroy bridge {bridge.name}", Run(("ifconfig", bridge.name, "destroy")), undo))
     made.diff(f"interface {bridge.name}", _shown(_settings(bridge)), "")
 
@@ -91,15 +91,21 @@ def _refuse_members(want: dict[str, t.Any], at: str, old: Definition | None, obs
 def _create(want: dict[str, t.Any], made: Plan) -> None:
     name = want["name"]
     # Taking the bridge away takes back all that follows.
-    made.steps.append(Step(Phase.BUILD, f"create bridge {name}", CreateBridge(name), (Run(("ifconfig", name, "destroy")),)))
-    for what, words in (*_creation(want), ("up", ("up",))):
-        made.ifconfig(Phase.BUILD, f"set on {name}: {what}", (name, *words))
+    made.steps.append(Step(Phase.BUILD, f"create bridge {name}", CreateBridge(name, GROUP), (Run(("ifconfig", name, "destroy")),)))
+    settings = list(_creation(want))
+    # ifconfig takes any number of settings in one call, but for addresses: those of another family than the first are refused.
+    together = [(what, words) for what, words in settings if words[0] not in ("ether", "inet", "inet6")]
+    for what, words in settings:
+        if (what, words) not in together:
+            made.ifconfig(Phase.BUILD, f"set on {name}: {what}", (name, *words))
+    what = ", ".join([*(what for what, _words in together), "up"])
+    made.ifconfig(Phase.BUILD, f"set on {name}: {what}", (name, *(word for _what, words in together for word in words), "up"))
     made.diff(f"interface {name}", "", _shown({**want, "up": True}))
 
 
 def _creation(want: dict[str, t.Any]) -> t.Iterator[tuple[str, tuple[str, ...]]]:
     """What is to be set on a new bridge before it comes up, in words and in those of ifconfig."""
-    for what, words, _undo in _all_steps(want, Interface(want["name"])):
+    for what, words, _undo in _all_steps(want, Interface(want["name"], groups=(GROUP,))):
         yield what, words
     for address in want["addresses"]:
         yield address, (family(address), address, "alias")
@@ -108,7 +114,7 @@ def _creation(want: dict[str, t.Any]) -> t.Iterator[tuple[str, tuple[str, ...]]]
 def _settings_steps(want: dict[str, t.Any], bridge: Interface) -> t.Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
     """What is to be set, the words of ifconfig that set it, and those that set it back.
 
-    One call a setting: ifconfig refuses a MAC address and an IP address together.
+    One call a setting, so that each can be set back.
     """
     if bridge.ether != want["mac"]:
         yield f"the MAC address {want['mac']}", ("ether", want["mac"]), ("ether", bridge.ether or "")

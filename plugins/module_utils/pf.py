@@ -94,16 +94,14 @@ def observe_pf(host: Host) -> Pf:
 
 def observe_anchor(host: Host, pf: Pf, path: str, tables: t.Iterable[str]) -> Anchor:
     """One anchor: a process for each table, and one for each kind of rule that no hook of the main ruleset shows."""
+    if pf.filter.hooked("anchor", path) and path not in pf.filter.rules and path not in pf.translation.rules:
+        # The hook would show the anchor if there were one.
+        return Anchor((), (), dict.fromkeys(tables))
 
     def rules(ruleset: Ruleset, show: str) -> tuple[str, ...]:
-        if path in ruleset.rules:
-            return ruleset.rules[path]
-        if ruleset.hooked("anchor" if show == "-sr" else "nat-anchor", path):
-            return ()
-        return tuple(host.run(*_SHOW, "-a", path, show).stdout.splitlines())
+        return ruleset.rules[path] if path in ruleset.rules else tuple(host.run(*_SHOW, "-a", path, show).stdout.splitlines())
 
-    filter_rules, nat = rules(pf.filter, "-sr"), rules(pf.translation, "-sn")
-    return Anchor(filter_rules, nat, {table: _observe_table(host, path, table) for table in tables})
+    return Anchor(rules(pf.filter, "-sr"), rules(pf.translation, "-sn"), {table: _observe_table(host, path, table) for table in tables})
 
 
 def _observe_table(host: Host, path: str, table: str) -> tuple[str, ...] | None:

@@ -19,9 +19,10 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class CreateBridge:
-    """Create a bridge of that name."""
+    """Create a bridge of that name, in that interface group from the first: what a run that is cut short leaves, the next one knows for its own."""
 
     name: str
+    group: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,8 +78,8 @@ def test_an_undo_that_fails_is_reported_and_the_others_are_done(tmp_path: pathli
 def test_a_bridge_that_could_not_be_named_is_destroyed(tmp_path: pathlib.Path) -> None:
     host = RecordingHost(tmp_path, {"create": Output(1, "bridge0\n", "ifconfig: ioctl SIOCSIFNAME (set name): File exists\n")})
     with pytest.raises(StepFailed, match="File exists\nNothing had been changed"):
-        apply(host, Plan(steps=[Step(Phase.BUILD, "create bridge virbr0", CreateBridge("virbr0"))]))
-    assert host.commands == ["ifconfig bridge create name virbr0", "ifconfig bridge0 destroy"]
+        apply(host, Plan(steps=[Step(Phase.BUILD, "create bridge virbr0", CreateBridge("virbr0", "pfnet"))]))
+    assert host.commands == ["ifconfig bridge create name virbr0 group pfnet", "ifconfig bridge0 destroy"]
 
 
 def test_what_the_kernel_prints_after_a_load_is_recorded(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

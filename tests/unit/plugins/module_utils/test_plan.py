@@ -124,7 +124,6 @@ def test_a_new_network_has_its_rules_before_its_bridge() -> None:
         "load libvirt/default",
         "create virbr0",
         "ifconfig virbr0 ether 52:54:00:db:0e:e5",
-        "ifconfig virbr0 group pfnet",
         "ifconfig virbr0 inet 192.168.122.1/24 alias",
         "ifconfig virbr0 up",
         "write /usr/local/etc/pfnet/anchors/default.conf",
@@ -385,18 +384,10 @@ def test_all_settings_of_a_new_bridge() -> None:
     made = make(wanted, observed=empty_host(wanted, interfaces={"re0": RE0, "tap0": TAP0}))
     assert [command.removeprefix("ifconfig virbr0 ") for command in commands(made)[2:-3]] == [
         "ether 52:54:00:db:0e:e5",
-        "group pfnet",
-        "fwddelay 4",
-        "description two words",
-        "vlanfilter",
         "inet6 -ifdisabled auto_linklocal",
-        "addm tap0",
-        "private tap0",
-        "stp tap0",
-        "mtu 9000",
         "inet 192.168.122.1/24 alias",
         "inet6 fd00:1::1/64 alias",
-        "up",
+        "fwddelay 4 description two words vlanfilter addm tap0 private tap0 stp tap0 mtu 9000 up",
     ]
 
 
