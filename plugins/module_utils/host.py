@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 LOCK = "/var/run/pfnet.lock"
+LOCK_SECONDS = 120
 # Another pfctl holds a transaction open for well under a second.
 BUSY_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
@@ -38,6 +39,10 @@ class CommandError(Exception):
         self.output = output
         said = "\n".join(line for line in (output.stderr or output.stdout).splitlines() if "already defined in anchor" not in line)
         super().__init__(f"{' '.join(argv)}: exit code {output.rc}: {said.strip()}")
+
+
+class Locked(Exception):
+    """Another run of the collection does not end."""
 
 
 class Host:
@@ -114,7 +119,14 @@ class Host:
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        """Keep other runs of the collection off the host meanwhile; waits for them."""
+        """Keep other runs of the collection off the host meanwhile. Waits for them; raises Locked if one takes too long."""
         with open(LOCK, "w", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            for _second in range(LOCK_SECONDS):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(1)
+            else:
+                raise Locked(f"Another run of bsdvirt.pfnet has held {LOCK} for {LOCK_SECONDS} seconds; `fstat {LOCK}` names its process. Nothing was changed.")
             yield

@@ -165,7 +165,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import pf
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.arguments import NETWORKS
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError, Host
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError, Host, Locked
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Unreadable, observe
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, plan
 
@@ -185,7 +185,7 @@ def main() -> None:
             result = run(module, host)
     except pf.NotLoaded as error:
         module.fail_json(msg=f"pf cannot be reached ({error}). If it is not loaded: run `kldload pf`, and `sysrc pf_enable=YES` for the next boot.")
-    except (pf.RootInUse, Unreadable, CommandError, StepFailed) as error:
+    except (pf.RootInUse, Locked, Unreadable, CommandError, StepFailed) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

@@ -10,9 +10,10 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import host as host_module
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import BUSY_PAUSES, CommandError, Host, Output
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import BUSY_PAUSES, CommandError, Host, Locked, Output
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, LoadAnchors, Phase, Plan, RecordLoaded, Run, Step, WriteFile
 
 SHOWN = {
@@ -144,3 +145,16 @@ def test_a_busy_pf_is_waited_for_a_while(monkeypatch: pytest.MonkeyPatch) -> Non
     assert module.calls[0]["expand_user_and_vars"] is False
     with pytest.raises(CommandError, match="Device busy"):
         Host(t.cast("t.Any", BusyModule(99))).run("pfctl", "-f", "-")
+
+
+def test_a_run_waits_for_another_and_gives_up_in_the_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "LOCK", str(tmp_path / "lock"))
+    seconds: list[float] = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    first, second = RecordingHost(tmp_path), RecordingHost(tmp_path)
+    with first.locked():
+        with pytest.raises(Locked, match="Another run of bsdvirt.pfnet has held .*Nothing was changed"), second.locked():
+            pytest.fail("two runs at once")
+        assert len(seconds) == host_module.LOCK_SECONDS
+    with second.locked():
+        assert len(seconds) == host_module.LOCK_SECONDS
