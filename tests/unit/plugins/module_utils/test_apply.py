@@ -153,7 +153,7 @@ def test_a_run_waits_for_another_and_gives_up_in_the_end(tmp_path: pathlib.Path,
     monkeypatch.setattr("time.sleep", seconds.append)
     first, second = RecordingHost(tmp_path), RecordingHost(tmp_path)
     with first.locked():
-        with pytest.raises(Locked, match="Another run of bsdvirt.pfnet has held .*Nothing was changed"), second.locked():
+        with pytest.raises(Locked, match=r"Another run of bsdvirt.pfnet has held .*Nothing was changed"), second.locked():
             pytest.fail("two runs at once")
         assert len(seconds) == host_module.LOCK_SECONDS
     with second.locked():
