@@ -42,6 +42,8 @@ DEBUG_LEVELS = ("none", "urgent", "misc", "loud")
 OPTIMIZATIONS = ("none", "basic", "profile")
 LOADED_BY = {"A": "altq", "N": "nat", "R": "filter", "O": "option"}
 BASE_FINGERPRINTS = 762
+DEVICE = "/dev/pf"
+MISSING = "No such file or directory"
 READ_WRITE = "dekKfFxz"
 
 
@@ -156,7 +158,9 @@ class Pfctl:
     def run(self) -> int:
         """Do everything that was asked for."""
         if not is_loaded(self.host.kernel):
-            raise CommandError("Failed to open netlink: No such file or directory" if self.dry_run else "/dev/pf: No such file or directory")
+            raise CommandError(f"Failed to open netlink: {MISSING}" if self.dry_run else f"{DEVICE}: {MISSING}")
+        if not self.dry_run and (device := self.values.get("p", DEVICE)) != DEVICE:
+            raise CommandError(f"{device}: {MISSING}")
         self.pf = Pf(self.host.kernel)
         if not self.dry_run:
             if self.verbosity:
@@ -203,8 +207,8 @@ class Pfctl:
             titles=self.show == "all",
             debug="g" in self.given,
         )
-        if view.debug and self.show in ("rules", "nat", "labels", "all"):
-            raise NotSimulated("-g, which shows skip steps")
+        if view.debug and self.show in ("rules", "nat", "labels", "Tables", "all"):
+            raise NotSimulated("-g, which shows skip steps and inactive tables")
         display = Display(self.pf, self.interfaces, view)
         interface = self.values.get("i", "")
         if self.show == "Running":
@@ -218,6 +222,7 @@ class Pfctl:
         if self.show == "osfp":
             raise NotSimulated("-s osfp")
         shown: dict[str, t.Callable[[], None]] = {
+            "ethernet": lambda: display.ethernet_rules(self.anchor),
             "nat": lambda: display.nat(self.anchor),
             "rules": lambda: display.rules(self.anchor),
             "states": lambda: display.states(interface),
@@ -230,12 +235,12 @@ class Pfctl:
             "creatorids": display.creators,
         }
         if self.show == "all":
-            for part in ("nat", "rules", "states", "info", "labels", "timeouts", "memory", "Tables"):
+            for part in ("ethernet", "nat", "rules", "states", "info", "labels", "timeouts", "memory", "Tables"):
                 shown[part]()
             raise NotSimulated("the operating system fingerprints of -s all")
         if self.show in shown:
             shown[self.show]()
-        # There are never any ethernet rules, queues or source tracking nodes.
+        # There are never any queues or source tracking nodes.
         return 0
 
     # ---- flush ----
@@ -373,7 +378,7 @@ class Pfctl:
                 if not slash:
                     found = [(host.af, host.addr.address, ALL_ONES) for host in self.resolver.named(name)]
         if not found:
-            raise CommandError("getaddrinfo: Name does not resolve")
+            raise CommandError("getaddrinfo: Name could not be resolved at this time")
         if not slash:
             return found
         longest = FULL_LENGTH[found[0][0]]

@@ -66,6 +66,11 @@ class Display:
 
     # ---- rules ----
 
+    def ethernet_rules(self, anchor: str) -> None:
+        """There are none, and no anchor has a ruleset for them."""
+        if anchor:
+            warn("DIOCGETETHRULES: No such file or directory")
+
     def rules(self, anchor: str, *, labels: bool = False) -> None:
         """The scrub and filter rules of an anchor, or the counters of its labelled rules."""
         self._rules("", anchor, 0, wildcard=False, labels=labels)
@@ -313,12 +318,13 @@ class Display:
     def interfaces(self, only: str = "") -> None:
         """``-s Interfaces``: interfaces and groups, and what rules or `set skip` name that does not exist."""
         self.title("INTERFACES:")
-        for name in sorted({*self._interfaces.names(), *self._interfaces.groups(), *self._pf.data["skip"], *self._pf.interfaces_of_rules()}):
-            if only and not self._interfaces.is_meant(name, only):
+        references = self._pf.interface_references()
+        for name in sorted({*self._interfaces.names(), *self._interfaces.groups(), *self._pf.data["skip"], *references}):
+            if only not in ("", name) and name not in self._interfaces.group(only):
                 continue
             print(name + (" (skip)" if self._view.verbose and name in self._pf.data["skip"] else ""))
             if self._view.very_verbose:
-                print(f"\tCleared:     {time.ctime(self._pf.data['since'])}\n\tReferences:  {0:<18}")
+                print(f"\tCleared:     {time.ctime(self._pf.data['since'])}\n\tReferences:  {references.get(name, 0):<18}")
                 print_counters(_INTERFACE_COUNTERS)
 
 

@@ -89,7 +89,8 @@ class Interfaces:
             hosts = [host for member in members for host in self.lookup(member, modifiers)]
             if hosts:
                 return hosts
-        return [host for interface in self._interfaces if name == "self" or self.is_meant(interface["name"], name) for host in _addresses(interface, modifiers)]
+        meant = [interface for interface in self._interfaces if name == "self" or self._is_meant(interface["name"], name)]
+        return [host for interface in meant for host in _addresses(interface, modifiers)]
 
     def count(self, name: str, modifiers: list[str], af: str) -> int:
         """How many addresses the kernel has for a dynamic interface: of an interface or a group by its very name, each once."""
@@ -98,7 +99,7 @@ class Interfaces:
         return len({(host.af, host.addr.address, host.addr.mask) for host in hosts if af in ("", host.af)})
 
     @staticmethod
-    def is_meant(interface: str, name: str) -> bool:
+    def _is_meant(interface: str, name: str) -> bool:
         """``em`` stands for em0, em1 and so on, ``em0`` for itself alone."""
         return interface == name or (not name[-1:].isdigit() and interface.startswith(name) and interface[len(name) :].isdigit())
 

@@ -117,10 +117,16 @@ class Pf:
 
     def unlink(self, path: str, rules: t.Iterable[Rule]) -> None:
         """Take rules out of use; what they refer to is let go by a later purge."""
-        for rule in rules:
-            names = [*_tables_of(rule), *([rule.overload] if rule.overload else [])]
-            if names or rule.anchor_target:
-                self.data["unlinked"].append({"at": self._now, "anchor": path, "tables": names, "target": rule.anchor_target})
+        rules = list(rules)
+        entry = {
+            "at": self._now,
+            "anchor": path,
+            "tables": [name for rule in rules for name in (*_tables_of(rule), rule.overload) if name],
+            "targets": [rule.anchor_target for rule in rules if rule.anchor_target],
+            "interfaces": [name for rule in rules for name in _interfaces_of(rule)],
+        }
+        if entry["tables"] or entry["targets"] or entry["interfaces"]:
+            self.data["unlinked"].append(entry)
 
     def _purge(self) -> None:
         due = [entry for entry in self.data["unlinked"] if self._now - entry["at"] >= PURGE_AFTER_MS]
@@ -128,9 +134,16 @@ class Pf:
         for entry in due:
             for name in entry["tables"]:
                 self.tables.detach(entry["anchor"], name)
-            if entry["target"]:
-                self.anchors[entry["target"]]["references"] -= 1
-                self.remove_if_empty(entry["target"])
+            for target in entry["targets"]:
+                self.anchors[target]["references"] -= 1
+                self.remove_if_empty(target)
+
+    def interface_references(self) -> dict[str, int]:
+        """The interfaces that rules name, whether or not they exist, and how often."""
+        rulesets = [(path, ruleset) for path, anchor in self.anchors.items() for ruleset in anchor["rules"]]
+        found = [name for path, ruleset in rulesets for rule in self.rules(path, ruleset) for name in _interfaces_of(rule)]
+        found += [name for entry in self.data["unlinked"] for name in entry["interfaces"]]
+        return {name: found.count(name) for name in found}
 
     def resolve_anchor(self, path: str, call: str) -> tuple[str, int, bool]:
         """What ``anchor "call"`` in the ruleset ``path`` means: the path, how relative it is, whether it ends in a wildcard."""
@@ -152,16 +165,6 @@ class Pf:
         if not target or any(not part or len(part) >= 64 for part in target.split("/")):
             raise PfError("Invalid argument")
         return target, relative, wildcard
-
-    def interfaces_of_rules(self) -> set[str]:
-        """The interfaces that loaded rules name, whether or not they exist."""
-        found = set()
-        for path, anchor in self.anchors.items():
-            for ruleset in anchor["rules"]:
-                for rule in self.rules(path, ruleset):
-                    found |= {rule.ifname, rule.rcv_ifname, *(member.ifname for member in rule.route.addresses)}
-                    found |= {address.name for address in _addresses_of(rule) if address.type == "dynif" and address.name != "self"}
-        return found - {""}
 
     # ---- status ----
 
@@ -216,6 +219,11 @@ def _addresses_of(rule: Rule) -> list[Address]:
 
 def _tables_of(rule: Rule) -> list[str]:
     return [address.name for address in _addresses_of(rule) if address.type == "table"]
+
+
+def _interfaces_of(rule: Rule) -> list[str]:
+    dynamic = ["all" if address.name == "self" else address.name for address in _addresses_of(rule) if address.type == "dynif"]
+    return [name for name in (rule.ifname, rule.rcv_ifname, *(member.ifname for member in rule.route.addresses), *dynamic) if name]
 
 
 class Transaction:

@@ -87,7 +87,9 @@ def _compute(grammar: str) -> Table:
             else:
                 actions[number][symbol] = numbers[argument] if kind is Shift else -1 - rule_numbers[argument]
         targets = set(actions[number].values())
-        if len(targets) == 1 and min(targets) < 0:
+        # The first state has none: pfctl's own grammar knows a second way to begin a file, so yacc looks at the first
+        # token before it reduces anything, and nothing recovers from an error there.
+        if number and len(targets) == 1 and min(targets) < 0:
             defaults[number] = targets.pop()
             actions[number].clear()
     rules = [[rule.origin.name, len(rule.expansion), rule.alias or ""] for rule in compiled.rules]
@@ -141,7 +143,8 @@ def parse(table: Table, next_token: t.Callable[[], tuple[str, t.Any]], actions: 
             on_error()
         if quiet < _QUIET_TOKENS:
             quiet = _QUIET_TOKENS
-            while ERROR not in moves[states[-1]]:
+            # At the very beginning of a file ERROR would have to be reduced first, which yacc does not do: it gives up.
+            while moves[states[-1]].get(ERROR, 0) <= 0:
                 states.pop()
                 values.pop()
                 if not states:

@@ -39,8 +39,11 @@ class MachineFiles:
         """The text of a file; OSError if it cannot be read."""
         if name == "-":
             return self._stdin.read()
+        path = self._machine.path(name)
+        if path.is_dir():
+            return ""  # which fopen(3) opens, and nothing can be read from
         # A carriage return is a syntax error, which must not be translated away.
-        with self._machine.path(name).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
 
 

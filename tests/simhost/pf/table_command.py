@@ -17,7 +17,7 @@ from .display import print_counters
 from .hosts import Resolver
 from .kernel import Pf
 from .load import MachineFiles, NotAHost, parse_member, read_members, warn_of_duplicates
-from .messages import STALE_ERROR, warn
+from .messages import NO_ANCHOR, STALE_ERROR, warn
 from .tables import ConstantTable, Member, NoSuchTable, Table
 
 NO_TABLE = "Table does not exist."
@@ -26,6 +26,9 @@ FAILED = 255
 # Not all addresses of a test match.
 NO_MATCH = 2
 
+# What became of a member; pfctl of FreeBSD 15.1 is not told by additions and deletions.
+_NO_FEEDBACK = " "
+_NEVER_DRY = ("show", "test", "expire", "reset")
 _ADDRESS_COUNTERS = ("In/Block:", "In/Pass:", "Out/Block:", "Out/Pass:")
 
 
@@ -52,6 +55,9 @@ class TableCommand:
 
     def run(self, command: str) -> int:
         """Run a command by its full name and return the exit code."""
+        if self.dry_run and command in _NEVER_DRY:
+            # The kernel refuses to pretend what changes nothing anyhow, with an error that pfctl takes for another one.
+            return self._fail(NO_ANCHOR)
         try:
             return t.cast(int, getattr(self, f"_{command}")())
         except NoSuchTable:
@@ -140,36 +146,20 @@ class TableCommand:
         self._create()
         table = self.pf.tables.changeable(self.anchor, self.name)
         known = {member.key: member for member in self.pf.tables.members(table)}
-        added: dict[t.Any, Member] = {}
-        feedback = []
-        for member in members:
-            letter = "X" if member.key in added else "A" if member.key not in known else "Y" if known[member.key].negated != member.negated else " "
-            feedback.append((letter, member))
-            if letter == "A":
-                added[member.key] = member
+        added = {member.key: member for member in reversed(members) if member.key not in known and member.is_storable}
         self._store(table, [*known.values(), *added.values()])
         self._say(f"{len(added)}/{len(members)} addresses added")
-        self._show_feedback(feedback)
+        self._show_feedback([(_NO_FEEDBACK, member) for member in members])
         return 0
 
     def _delete(self) -> int:
         members = self._members()
         table = self.pf.tables.changeable(self.anchor, self.name)
         known = {member.key: member for member in self.pf.tables.members(table)}
-        deleted: set[t.Any] = set()
-        feedback = []
-        for member in members:
-            if member.key not in known:
-                letter = " "
-            elif known[member.key].negated != member.negated:
-                letter = "Y"
-            else:
-                letter = "X" if member.key in deleted else "D"
-                deleted.add(member.key)
-            feedback.append((letter, member))
+        deleted = {member.key for member in members if known.get(member.key) == member}
         self._store(table, [member for key, member in known.items() if key not in deleted])
         self._say(f"{len(deleted)}/{len(members)} addresses deleted")
-        self._show_feedback(feedback)
+        self._show_feedback([(_NO_FEEDBACK, member) for member in members])
         return 0
 
     def _replace(self) -> int:
@@ -183,6 +173,8 @@ class TableCommand:
         for member in members:
             if member.key in wanted:
                 letter = "X"
+            elif not member.is_storable:
+                letter = " "
             else:
                 wanted[member.key] = member
                 letter = "A" if member.key not in known else "C" if known[member.key].negated != member.negated else " "

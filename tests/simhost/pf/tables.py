@@ -65,6 +65,11 @@ class Member(t.NamedTuple):
         """Where it stands among the others: IPv4 first, by address, longer prefixes before shorter ones."""
         return self.af, self.address, -self.length
 
+    @property
+    def is_storable(self) -> bool:
+        """The kernel silently keeps the one address 0.0.0.0, or ::, out of its tables: its key is that of the tree's own first node."""
+        return bool(self.address) or self.length < FULL_LENGTH[self.af]
+
     def contains(self, other: Member) -> bool:
         """Whether ``other`` is of this network."""
         return self.af == other.af and self.length <= other.length and other.address & mask_of(self.length) == self.address
@@ -217,4 +222,4 @@ class Tables:
 
 
 def _first_of_each(members: list[Member]) -> list[Member]:
-    return list({member.key: member for member in reversed(members)}.values())[::-1]
+    return list({member.key: member for member in reversed(members) if member.is_storable}.values())[::-1]

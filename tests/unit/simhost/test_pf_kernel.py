@@ -191,13 +191,13 @@ def test_table_commands_say_what_they_did(machine: Machine) -> None:
         result = machine.pfctl("-v", "-t", "a", "-T", *argv)
         return [*result.stdout.splitlines(), *result.stderr.splitlines()[2:]]
 
-    assert said("add", "10.0.0.1", "10.0.0.1", "!10.0.0.0/8") == ["A  10.0.0.1", "X  10.0.0.1", "A !10.0.0.0/8", "1 table created.", "2/3 addresses added."]
-    assert said("add", "10.0.0.0/8") == ["Y  10.0.0.0/8", "0/1 addresses added."]
-    assert said("replace", "10.0.0.0/8", "10.0.0.2") == [
-        *("C  10.0.0.0/8", "A  10.0.0.2", "D  10.0.0.1"),
+    assert said("add", "10.0.0.1", "10.0.0.1", "!10.0.0.0/8") == ["1 table created.", "2/3 addresses added."]
+    assert said("add", "10.0.0.0/8", "0.0.0.0") == ["0/2 addresses added."]
+    assert said("replace", "10.0.0.0/8", "10.0.0.2", "10.0.0.2") == [
+        *("C  10.0.0.0/8", "A  10.0.0.2", "X  10.0.0.2", "D  10.0.0.1"),
         *("1 addresses added.", "1 addresses deleted.", "1 addresses changed."),
     ]
-    assert said("delete", "10.0.0.9", "10.0.0.2") == ["D  10.0.0.2", "1/2 addresses deleted."]
+    assert said("delete", "10.0.0.9", "10.0.0.2", "!10.0.0.0/8") == ["1/3 addresses deleted."]
     assert said("flush") == ["1 addresses deleted."]
     assert said("kill") == ["1 table deleted."]
 

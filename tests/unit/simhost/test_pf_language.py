@@ -136,6 +136,7 @@ SKIPPED = ["1: skipping rule due to errors", "1: rule expands to no valid combin
 # Input -> what stderr says, without "stdin:" in front.
 REFUSED = {
     "syntax": ("pass quick on\n", ["1: syntax error"]),
+    "nothing recovers from an error at the very beginning": ("in pass\npass in in\n", ["1: syntax error"]),
     "recovery": ("pass in in\nblock\npass out out", ["1: syntax error", "3: syntax error"]),
     "errors too close to each other": ("pass in in\nfrobnicate\nblock", ["1: syntax error"]),
     "end of a list": ("pass from { 10.0.0.1 \n\n 10.0.0.2 to\n", ["3: syntax error"]),
