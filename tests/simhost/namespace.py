@@ -24,6 +24,8 @@ from .state import OWN_DIRECTORIES
 # FreeBSD's search path, but for /sbin first: that is where the host's commands are, over Linux's of the same name.
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 COMMAND_DIRECTORIES = ("/sbin", "/usr/sbin", "/usr/local/sbin")
+# Folders that are put together entry by entry, since the host has folders of its own in them.
+ASSEMBLED = ("/", "/usr", "/usr/local")
 # What Linux's programs need of their own /etc: links to them, and what the dynamic linker and TLS read.
 LINUX_FILES = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl")
 # Linux's, and nothing that a FreeBSD host would have.
@@ -149,14 +151,14 @@ def _populate(root: Path, directory: Path) -> None:
         **{path: directory / "commands" / path.lstrip("/") for path in COMMAND_DIRECTORIES},
     }
     # A merged /usr has /sbin as a link; the host's is a folder.
-    for parent in ("/", "/usr", "/usr/local"):
+    for parent in ASSEMBLED:
         there = os.listdir(parent) if os.path.isdir(parent) else []
         for entry in sorted({*(os.path.join(parent, name) for name in there), *(path for path in own if os.path.dirname(path) == parent)}):
             target = root / entry.lstrip("/")
             if entry in own:
                 target.mkdir()
                 _mount(str(own[entry]), str(target), flags=MS_BIND)
-            elif entry in ("/usr", "/usr/local"):
+            elif entry in ASSEMBLED:
                 target.mkdir()
             elif entry not in HIDDEN:
                 _mirror(entry, target)
@@ -177,6 +179,9 @@ def _mirror(entry: str, target: Path) -> None:
 
 def _show(root: Path, directory: Path, path: str) -> None:
     """Make a path of the Linux machine visible where the host's own folders hide it."""
+    if path in ASSEMBLED:
+        # The prefix of a distribution's Python, say. It is visible; bound over what is there, it would hide the host's own folders.
+        return
     target = root / path.lstrip("/")
     if not os.path.exists(path) or (target.exists() and os.path.samestat(os.stat(path), os.stat(target))):
         return

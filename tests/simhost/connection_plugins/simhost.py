@@ -52,6 +52,8 @@ class Connection(LocalConnection):
 
     transport = "simhost"
     has_pipelining = True
+    # A home folder is the host's, not this user's.
+    _remote_is_local = False
 
     def _connect(self) -> Connection:
         super()._connect()

@@ -50,6 +50,17 @@ def test_files_stay_on_the_host(host_directory: Path) -> None:
     assert output(host_directory, "cat /usr/local/etc/new.conf") == "there\n"
 
 
+@pytest.mark.parametrize("prefix", ["/usr", "/usr/local", "/"])
+def test_a_python_of_the_distribution_hides_nothing_of_the_host(host_directory: Path, prefix: str) -> None:
+    name = f"of-the-host-{os.getpid()}.conf"
+    done = simhost(
+        "run", "--visible", prefix, str(host_directory), "--", "sh", "-ec", f"echo here > /usr/local/etc/{name}; uname; command -v sysrc; test -x /usr/bin/env"
+    )
+    assert (done.returncode, done.stdout) == (0, "FreeBSD\n/usr/sbin/sysrc\n")
+    assert not Path("/usr/local/etc", name).exists()
+    assert (host_directory / "root/usr/local/etc" / name).read_text() == "here\n"
+
+
 def test_freebsd_comes_first_in_the_path(host_directory: Path) -> None:
     assert (
         output(host_directory, "uname; command -v id; command -v service; /usr/sbin/sysrc -n hostname") == "FreeBSD\n/sbin/id\n/usr/sbin/service\nfbsd-test\n"
