@@ -41,6 +41,11 @@ class Definition:
         return (*self.network.get("bridge", {}).get("members", ()), *uplink)
 
     @property
+    def peers(self) -> tuple[str, ...]:
+        """The networks that may talk to this one."""
+        return tuple(self.network.get("firewall", {}).get("peers", ()))
+
+    @property
     def routes(self) -> dict[str, str]:
         """Gateways by destination."""
         return {route["address"]: route["gateway"] for route in self.network.get("routes", ())}

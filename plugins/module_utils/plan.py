@@ -38,6 +38,7 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     names = bridges.free_names(wanted.documents, {name: known.bridge for name, known in observed.definitions.items()}, observed.interfaces)
     documents = [{**document, "bridge": {**document["bridge"], "name": names[document["name"]]}} for document in wanted.documents]
     _refuse_overlaps(documents, observed, removed, made)
+    _refuse_lone_peers(documents, observed, removed, made)
     ours = {f"{wanted.anchor_root}/{document['name']}" for document in documents} | {f"{observed.definitions[name].anchor_root}/{name}" for name in removed}
     taken = taken_by_rules(observed.pf.translation, ours)
     for index, document in enumerate(documents):
@@ -76,6 +77,17 @@ def _refuse_overlaps(documents: t.Iterable[dict[str, t.Any]], observed: Observed
                         made.refuse(
                             f"networks[{index}].ips[{position}].address", f"subnet {subnet}", f"a subnet apart from {taken} of the host's network {name}"
                         )
+
+
+def _refuse_lone_peers(documents: t.Sequence[dict[str, t.Any]], observed: Observed, removed: dict[str, str], made: Plan) -> None:
+    """Peers have rules in each other's anchors: one does not change or go without the other."""
+    listed = {document["name"]: f"networks[{index}].name" for index, document in enumerate(documents)}
+    for name, known in observed.definitions.items():
+        for peer in known.peers if name not in listed and name not in removed else ():
+            if peer in listed:
+                made.refuse(listed[peer], f"'{peer}' without {name}, whose peer it is", f"both in one list, or {name} without that peer first")
+            elif peer in removed:
+                made.refuse(removed[peer], f"the removal of {peer}, a peer of {name}", f"networks that are nobody's peer; change {name} first, or remove both")
 
 
 def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Observed, taken: list[Taken], loads: Loads, made: Plan) -> dict[str, t.Any]:

@@ -562,3 +562,17 @@ def test_warnings_of_families_and_hooks_that_no_network_needs_are_spared() -> No
     six = {**document(), "forwarding": ["inet6"], "hooks": ["rdr-anchor"]}
     warnings = make(six, observed=empty_host(six)).warnings
     assert ["ipv6_gateway_enable=YES" in warnings[1], '`rdr-anchor "libvirt/*"`' in warnings[0]] == [True, True]
+
+
+def test_peers_do_not_change_or_go_one_without_the_other() -> None:
+    database = document("database", "virbr1", "10.0.100.1/24")
+    database["definition"] = {**database["definition"], "firewall": {"peers": ["default"]}}
+    observed = host_with(document(), database)
+    (alone,) = make(document(), observed=observed).problems
+    assert (alone["path"], alone["found"]) == ("networks[0].name", "'default' without database, whose peer it is")
+    (gone,) = make(absent=("default",), observed=observed).problems
+    assert (gone["path"], gone["found"]) == ("networks[0].name", "the removal of default, a peer of database")
+    assert not make(document(), database, observed=observed).problems
+    assert not make(database, observed=observed).problems
+    assert not make(absent=("default", "database"), observed=observed).problems
+    assert not make(document(), observed=observed, prune=True).problems
