@@ -14,7 +14,7 @@ description:
   - Reads one or more C(<network>) elements, as C(virsh net-dumpxml) prints them, into the list that the O(bsdvirt.pfnet.networks#module:networks)
     option of M(bsdvirt.pfnet.networks) takes.
   - Every element and attribute of libvirt's format is either taken over or named with its path and why it is not supported on FreeBSD, see
-    O(unsupported). Nothing is dropped in silence.
+    O(unsupported). Nothing that asks for anything is dropped in silence.
   - What the definition has and libvirt's format has not, such as port forwards, is read back from where P(bsdvirt.pfnet.to_libvirt_xml#filter) puts it.
 options:
   _input:
@@ -99,7 +99,9 @@ def from_libvirt_xml(documents: object, unsupported: str = "refuse") -> list[dic
     if isinstance(documents, (str, bytes)):
         documents = [documents]
     if not isinstance(documents, (list, tuple)) or not all(isinstance(document, (str, bytes)) for document in documents):
-        raise AnsibleFilterError(f"from_libvirt_xml takes XML or a list of XML documents, not {type(documents).__name__}")
+        raise AnsibleFilterError(
+            f"from_libvirt_xml takes XML or a list of XML documents, not {'a mapping' if isinstance(documents, dict) else repr(documents)}"
+        )
     networks: list[dict[str, t.Any]] = []
     refused: list[str] = []
     warnings: list[str] = []

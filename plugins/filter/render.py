@@ -12,6 +12,7 @@ version_added: 0.1.0
 author: The bsdvirt.pfnet authors (@bsdvirt)
 description:
   - Checks and renders definitions as M(bsdvirt.pfnet.networks) does, by the same code, without any host. For reviewing a change, in CI for instance.
+  - A network that leaves the name of its bridge to the host has V(virbr0) and so on here; the host takes the first that is free there.
 options:
   _input:
     description: The definitions, as M(bsdvirt.pfnet.networks) takes them.

@@ -15,7 +15,7 @@ description:
     each as a C(<network>) document that passes libvirt's schema.
   - What libvirt's format has no place for, such as port forwards and C(firewall), goes into C(<metadata>) beside what users have there, as JSON in one
     element of the namespace C(https://bsdvirt.github.io/pfnet/1.0). libvirt keeps it and does not act on it.
-  - P(bsdvirt.pfnet.from_libvirt_xml#filter) reads all of it back; the definition is the same then.
+  - P(bsdvirt.pfnet.from_libvirt_xml#filter) reads all of it back; the definition means the same then.
 options:
   _input:
     description: A definition, or a list of definitions. Each is checked by itself, not against the others.

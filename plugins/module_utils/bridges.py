@@ -80,12 +80,18 @@ def plan_removal(known: Definition, at: str, network: str, force: bool, observed
 
 
 def _refuse_members(want: dict[str, t.Any], at: str, old: Definition | None, observed: Observed, made: Plan) -> None:
+    fit = {name: found for name, found in observed.interfaces.items() if not found.is_bridge and "lo" not in found.groups}
     for member in want["members"]:
-        if member["name"] not in observed.interfaces:
-            made.refuse(f"{at}.{member['path']}", f"'{member['name']}'", f"an interface of the host: {', '.join(observed.interfaces)}")
+        path, name = f"{at}.{member['path']}", member["name"]
+        if name not in fit:
+            made.refuse(path, f"'{name}'", f"an interface of the host that a bridge takes: {', '.join(fit)}")
+        elif fit[name].addresses and member["path"] != "forward.dev":
+            made.warnings.append(
+                f"{path}: {name} has addresses of the host ({', '.join(fit[name].addresses)}); as a member it joins the guests to that network."
+            )
         for other in observed.interfaces.values():
-            if member["name"] in other.members and other.name not in (want["name"], old.bridge if old else None):
-                made.refuse(f"{at}.{member['path']}", f"'{member['name']}', a member of {other.name}", "an interface that is in no other bridge")
+            if name in other.members and other.name not in (want["name"], old.bridge if old else None):
+                made.refuse(path, f"'{name}', a member of {other.name}", "an interface that is in no other bridge")
 
 
 def _create(want: dict[str, t.Any], made: Plan) -> None:

@@ -180,5 +180,5 @@ def _warn(documents: t.Sequence[dict[str, t.Any]], root: str, observed: Observed
     for family, (name, variable, setting) in _FORWARDING.items():
         if family not in observed.forwarding and any(family in document["forwarding"] for document in documents):
             made.warnings.append(
-                f"The host does not forward {name}, so guests reach nothing outside: run `sysctl {variable}=1`, and `sysrc {setting}=YES` for the next boot."
+                f"The host does not forward {name}, and by it guests reach nothing outside: run `sysctl {variable}=1`, for the next boot `sysrc {setting}=YES`."
             )

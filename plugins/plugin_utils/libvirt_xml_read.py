@@ -91,8 +91,8 @@ def _parsed(document: str | bytes) -> ElementTree.Element:
         return parser.close()
     except XmlError:
         raise
-    except defusedxml.DefusedXmlException as error:
-        raise XmlError([f"a DTD or an entity is not allowed ({error})"]) from None
+    except defusedxml.DefusedXmlException:
+        raise XmlError(["a DTD or an entity is not allowed"]) from None
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         # The last two: an encoding that is unknown, or not that of the document.
         raise XmlError([f"not well-formed XML: {error}"]) from None

@@ -34,7 +34,8 @@ _PF_WORDS = frozenset(
 def network_name(value: object) -> str:
     """Reads a network's name: a component of an anchor's path, the stem of its files, and part of a pf tag."""
     if not isinstance(value, str) or not re.fullmatch(_COMPONENT, value):
-        raise Refused("letters, digits, '_', '.' and '-', beginning with a letter or digit (it names an anchor and files)")
+        quotes = "" if isinstance(value, str) else "in quotes: "
+        raise Refused(f"{quotes}letters, digits, '_', '.' and '-', beginning with a letter or digit (it names an anchor and files)")
     return str(value)
 
 

@@ -82,6 +82,7 @@ class Section:
         return f"{self.path}.{key}"
 
     def has(self, key: str) -> bool:
+        """Whether the key is there."""
         return self._values.get(key) is not None
 
     def value(self, key: str, read: c.Callable[[object], T], *, default: T | None = None, required: str = "") -> T | None:
@@ -127,7 +128,7 @@ class Section:
     def sections(self, key: str) -> list[Section] | None:
         """The mappings of the list below `key`; empty if the key is missing, None if no list is there."""
         self._asked.add(key)
-        return sections(self._values.get(key), self.at(key), self.problems)
+        return sections(self._values[key], self.at(key), self.problems) if self.has(key) else []
 
     def close(self) -> None:
         for key in self._values:
@@ -139,12 +140,10 @@ class Section:
 
 def sections(value: object, path: str, problems: Problems) -> list[Section] | None:
     """A list of mappings at `path`, each as a section with its index in the path; None, and a problem, if it is no list."""
-    if value is None:
-        return []
     if not isinstance(value, c.Sequence) or isinstance(value, (str, bytes)):
-        problems.add(path, value, "a list of mappings")
+        problems.add(path, NOTHING if value is None else value, "a list of mappings")
         return None
-    return [Section({} if item is None else item, f"{path}[{index}]", problems) for index, item in enumerate(value)]
+    return [Section(NOTHING if item is None else item, f"{path}[{index}]", problems) for index, item in enumerate(value)]
 
 
 def _field(default: object, read: c.Callable[[Section, str], object]) -> t.Any:
@@ -217,7 +216,7 @@ def plain(value: object) -> t.Any:
 def text(value: object) -> str:
     """Reads a non-empty string."""
     if not isinstance(value, str) or not value:
-        raise Refused("a string that is not empty")
+        raise Refused(f"a string{'' if isinstance(value, str) else ' in quotes'} that is not empty")
     return str(value)
 
 
@@ -252,7 +251,7 @@ def choice(*choices: str) -> c.Callable[[object], str]:
     def read(value: object) -> str:
         if isinstance(value, str) and value in choices:
             return str(value)
-        near = difflib.get_close_matches(str(value), choices, n=1)
+        near = difflib.get_close_matches(str(value).lower(), choices, n=1)
         raise Refused(" or ".join(choices) + (f" (did you mean {near[0]}?)" if near else ""))
 
     return read

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
-
-from ansible.module_utils.basic import missing_required_lib
 
 if t.TYPE_CHECKING:
     import defusedxml
@@ -30,4 +29,6 @@ __all__ = ["DefusedElementTree", "defusedxml", "missing", "netaddr"]
 def missing(*names: str) -> str | None:
     """What to tell a user who lacks one of the packages; None if they are all there."""
     absent = [name for name in names if globals()[name] is None]
-    return t.cast(str, missing_required_lib(absent[0])) if absent else None
+    return (
+        f"Python packages are missing on the machine that runs playbooks: run `{sys.executable} -m pip install {' '.join(absent)}` there." if absent else None
+    )

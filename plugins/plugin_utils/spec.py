@@ -111,7 +111,7 @@ class Network:
 
     def _check_mode(self, section: Section, versions: set[int]) -> None:
         mode = self.forward.mode
-        if mode in ("nat", "route") and not self.ips and not section.has("ips"):
+        if mode in ("nat", "route") and section.value("ips", lambda given: given, default=[]) == []:
             section.refuse("ips", NOTHING, f"an address of the host, such as 192.168.122.1/24, for mode {mode}")
         if mode == "nat" and versions == {6} and not (self.forward.nat and self.forward.nat.ipv6):
             section.refuse("forward.nat.ipv6", NOTHING, "true for a network without IPv4, or mode route")
@@ -144,7 +144,7 @@ class Network:
         lists += [(f"firewall.inbound[{index}].{name}", getattr(entry, name)) for index, entry in enumerate(firewall.inbound) for name in ("sources", "to")]
         for path, networks in lists:
             for index, found in enumerate(networks):
-                if found.version not in versions:
+                if versions and found.version not in versions:
                     section.refuse(f"{path}[{index}]", str(found), f"IPv{10 - found.version}, the family of the network's own addresses")
         for index, entry in enumerate(firewall.inbound):
             for position, found in enumerate(entry.to):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Refused, Section, boolean, choice, each, integer, key, part
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import NOTHING, Refused, Section, boolean, choice, each, integer, key, part
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import AddressRange, PortRange, line, mac
 
 MODES = ("nat", "route", "open", "none", "bridge")
@@ -20,7 +20,7 @@ def _delay(value: object) -> int:
             return integer(low, high)(value)
         except Refused:
             continue
-    raise Refused("0 (no added delay) or 4 to 30 seconds, the range of FreeBSD's fwddelay")
+    raise Refused("a whole number of seconds: 0 (no added delay) or 4 to 30, the range of FreeBSD's fwddelay")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,4 +87,4 @@ class Forward:
         if self.dev and self.mode == "open":
             section.refuse("dev", self.dev, "none with mode open, which has no rules to keep guests to it")
         if not self.dev and self.mode == "bridge":
-            section.refuse("dev", None, "the interface that the bridge takes as its uplink")
+            section.refuse("dev", NOTHING, "the interface that the bridge takes as its uplink")

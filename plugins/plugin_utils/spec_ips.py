@@ -25,6 +25,8 @@ from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import (
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import AddressRange, host_name, ip_address, line, mac, netmask, reserved_of
 
+# Loopback, link-local, multicast, and in IPv4 what is not in use.
+NO_HOSTS = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fe80::/10", "ff00::/8")
 UNITS = ("seconds", "minutes", "hours")
 # The prefix lengths a subnet of guests can have; IPv6 below /64 leaves no room for addresses that guests choose.
 PREFIXES = {4: (8, 30), 6: (16, 126)}
@@ -61,9 +63,9 @@ class DhcpHost:
     lease: Lease | None = part(Lease)
 
     def check(self, section: Section) -> None:
-        if not (self.mac or self.id or self.name):
+        if not any(section.has(name) for name in ("mac", "id", "name")):
             section.refuse("", NOTHING, "mac, id or name, by which the guest is known")
-        if not (self.ip or self.name):
+        if not any(section.has(name) for name in ("ip", "name")):
             section.refuse("", Phrase("neither ip nor name"), "what the guest is to get: ip, name or both")
 
 
@@ -164,7 +166,7 @@ class Ip:
         if not taken(self.address):
             return
         low, high = PREFIXES[self.version]
-        if self.host.is_multicast() or self.host.is_loopback() or self.host.is_link_local() or (self.version == 4 and self.host.is_reserved()):
+        if any(self.host in netaddr.IPNetwork(net) for net in NO_HOSTS):
             section.refuse("address", str(self.host), "an address that a host can have, neither of loopback, link-local, multicast nor reserved")
         elif not low <= self.address.prefixlen <= high:
             section.refuse("address", str(self.address), f"a prefix of {low} to {high}")

@@ -135,7 +135,7 @@ def ports(value: object) -> Ports:
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", str(value)) if not isinstance(value, bool) else None
     start, end = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not 1 <= start <= end <= 65535:
-        raise Refused("a port from 1 to 65535, or a range such as 8000-8010")
+        raise Refused("a port from 1 to 65535, or a range such as 8000-8010, the lower first")
     return Ports(start, end)
 
 

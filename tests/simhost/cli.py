@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import sys
@@ -68,8 +69,11 @@ def _create(argv: list[str]) -> int:
         print(f"simhost: no host {name!r}; there are: {', '.join(create.names())}", file=sys.stderr)
         return 2
     if Path(directory, "state.json").exists():
-        print(f"simhost: {directory} is a host already", file=sys.stderr)
+        print(f"simhost: {directory} is a host already; remove it with: rm -r {directory}", file=sys.stderr)
         return 2
+    if importlib.util.find_spec("lark") is None:
+        print(f"simhost: the package lark is missing: {sys.executable} -m pip install lark", file=sys.stderr)
+        return 1
     create.create(Path(directory), name)
     return 0
 

@@ -40,6 +40,14 @@ options:
     type: str
     vars:
       - name: ansible_python_interpreter
+  become_success_timeout:
+    description: As of P(ansible.builtin.local#connection), which asks for it from ansible-core 2.19 on.
+    type: int
+    default: 10
+  become_strip_preamble:
+    description: As of P(ansible.builtin.local#connection).
+    type: bool
+    default: true
 extends_documentation_fragment:
   - connection_pipelining
 """

@@ -67,8 +67,8 @@ def test_every_document_is_read_before_any_is_refused(warnings: list[str]) -> No
 @pytest.mark.parametrize(
     ("documents", "unsupported", "words"),
     [
-        ({"name": "a"}, "refuse", "from_libvirt_xml takes XML or a list of XML documents, not dict"),
-        ([A, None], "refuse", "from_libvirt_xml takes XML or a list of XML documents, not list"),
+        ({"name": "a"}, "refuse", "from_libvirt_xml takes XML or a list of XML documents, not a mapping"),
+        ([A, None], "refuse", "from_libvirt_xml takes XML or a list of XML documents, not \\["),
         (A, "ignore", "from_libvirt_xml: unsupported: found 'ignore'; allowed: refuse or warn"),
     ],
 )

@@ -576,3 +576,13 @@ def test_peers_do_not_change_or_go_one_without_the_other() -> None:
     assert not make(database, observed=observed).problems
     assert not make(absent=("default", "database"), observed=observed).problems
     assert not make(document(), observed=observed, prune=True).problems
+
+
+def test_members_that_a_bridge_does_not_take_or_that_bring_the_hosts_network_along() -> None:
+    wanted = bridge_document(members=[member("re0"), member("lo0", "bridge.members[1]"), member("virbr7", "bridge.members[2]")])
+    found = {"re0": RE0, "lo0": Interface("lo0", groups=("lo",)), "virbr7": Interface("virbr7", groups=("bridge",))}
+    made = make(wanted, observed=empty_host(wanted, interfaces=found))
+    assert [problem["path"] for problem in made.problems] == ["networks[0].bridge.members[1]", "networks[0].bridge.members[2]"]
+    assert made.problems[0]["allowed"] == "an interface of the host that a bridge takes: re0"
+    (warning,) = made.warnings
+    assert warning.startswith("networks[0].bridge.members[0]: re0 has addresses of the host (203.0.113.10/24")

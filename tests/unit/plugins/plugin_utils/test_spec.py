@@ -192,7 +192,10 @@ def test_values_are_normalized(path: str, given: object, normal: object) -> None
         ("name", "two words", "name", "'two words'; letters, digits"),
         ("name", "x" * 56, "name", "at most 55 characters, below the anchor libvirt"),
         ("name", ..., "name", "nothing; the network's name"),
-        ("name", 7, "name", "7; letters, digits"),
+        ("name", 7, "name", "7; in quotes: letters, digits"),
+        ("title", False, "title", "False; a string in quotes that is not empty"),
+        ("ips", [], "ips", "nothing; an address of the host"),
+        ("ips", 5, "ips", "5; a list of mappings"),
         ("uuid", "68cd", "uuid", "'68cd'; a UUID"),
         ("title", "two\nlines", "title", "a text of one line"),
         ("title", "two\u2028lines", "title", "a text of one line"),
@@ -202,8 +205,8 @@ def test_values_are_normalized(path: str, given: object, normal: object) -> None
         ("bridge.name", "virbr 0", "bridge.name", "'virbr 0'; 1 to 15 letters"),
         ("bridge.name", "0br", "bridge.name", "beginning with a letter"),
         ("bridge.name", "inet6", "bridge.name", "'inet6'; a name that is not a word of pf.conf(5)"),
-        ("bridge.delay", 2, "bridge.delay", "2; 0 (no added delay) or 4 to 30"),
-        ("bridge.delay", 31, "bridge.delay", "31; 0 (no added delay) or 4 to 30"),
+        ("bridge.delay", 2, "bridge.delay", "2; a whole number of seconds: 0 (no added delay) or 4 to 30"),
+        ("bridge.delay", 31, "bridge.delay", "31; a whole number of seconds: 0 (no added delay) or 4 to 30"),
         ("bridge.stp", "perhaps", "bridge.stp", "'perhaps'; true or false"),
         ("bridge.mtu", 575, "bridge.mtu", "575; a whole number from 576 to 65535"),
         ("bridge.members", "tap0", "bridge.members", "'tap0'; a list"),
@@ -416,7 +419,7 @@ def test_all_problems_of_all_networks_at_once() -> None:
     assert list(found) == ["networks[0].name", "networks[0].bridge.nam", "networks[0].ips", "networks[1]", "networks[2].mac"]
 
 
-@pytest.mark.parametrize("data", ["default", {"name": "default"}, 7])
+@pytest.mark.parametrize("data", ["default", {"name": "default"}, 7, None])
 def test_something_else_than_a_list(data: object) -> None:
     with pytest.raises(SpecError, match=r"^networks: found .*; allowed: a list of mappings$"):
         read_networks(data)
