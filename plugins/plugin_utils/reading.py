@@ -85,6 +85,10 @@ class Section:
         """Whether the key is there."""
         return self._values.get(key) is not None
 
+    def empty(self, key: str) -> bool:
+        """Whether the key is missing, or has nothing behind it."""
+        return self._values.get(key) in (None, [], {})
+
     def value(self, key: str, read: c.Callable[[object], T], *, default: T | None = None, required: str = "") -> T | None:
         """The value of `key` as `read` makes it: `default` if missing, None if refused. `required` says what is missing."""
         self._asked.add(key)

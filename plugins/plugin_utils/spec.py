@@ -111,7 +111,7 @@ class Network:
 
     def _check_mode(self, section: Section, versions: set[int]) -> None:
         mode = self.forward.mode
-        if mode in ("nat", "route") and section.value("ips", lambda given: given, default=[]) == []:
+        if mode in ("nat", "route") and section.empty("ips"):
             section.refuse("ips", NOTHING, f"an address of the host, such as 192.168.122.1/24, for mode {mode}")
         if mode == "nat" and versions == {6} and not (self.forward.nat and self.forward.nat.ipv6):
             section.refuse("forward.nat.ipv6", NOTHING, "true for a network without IPv4, or mode route")
