@@ -87,7 +87,7 @@ class Section:
 
     def empty(self, key: str) -> bool:
         """Whether the key is missing, or has nothing behind it."""
-        return self._values.get(key) in (None, [], {})
+        return self._values.get(key) in (None, [], (), {})
 
     def value(self, key: str, read: c.Callable[[object], T], *, default: T | None = None, required: str = "") -> T | None:
         """The value of `key` as `read` makes it: `default` if missing, None if refused. `required` says what is missing."""

@@ -40,7 +40,7 @@ class DnsHost:
     hostnames: tuple[str, ...] = each(host_name)
 
     def check(self, section: Section) -> None:
-        if not self.hostnames and not section.has("hostnames"):
+        if section.empty("hostnames"):
             section.refuse("hostnames", NOTHING, "a list of one name or more")
 
 

@@ -86,7 +86,7 @@ class Traffic:
     ports: tuple[Ports, ...] = each(ports)
 
     def check(self, section: Section) -> None:
-        if not (self.networks or self.proto or self.ports) and not any(section.has(name) for name in ("networks", "proto", "ports")):
+        if all(section.empty(name) for name in ("networks", "proto", "ports")):
             section.refuse("", NOTHING, "networks, proto or ports")
         _check_ports(self.proto, self.ports, section)
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import typing as t
 
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import SpecError
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_names, read_networks, to_data
 from hypothesis import given
 from hypothesis import strategies as st
@@ -454,3 +456,50 @@ def test_a_definition_is_refused_with_a_path_or_reads_back_equal(name: str, addr
     else:
         assert read_networks([to_data(network) for network in networks]) == networks
     assert refused <= {"networks[0].ips[0].address", "networks[0].forward.nat.port"}
+
+
+JUNK: list[t.Any] = [
+    None,
+    "",
+    0,
+    -1,
+    10**30,
+    3.5,
+    True,
+    "x",
+    "\n",
+    [],
+    {},
+    [None],
+    [[]],
+    {"a": {}},
+    {1: 2},
+    b"x",
+    (),
+    "10.0.0.1/24",
+    "::1",
+    float("nan"),
+    [{}],
+    "a" * 5000,
+]
+
+
+def places(value: t.Any, path: str = "") -> t.Iterator[str]:
+    """The path of everything in a definition."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield f"{path}{key}"
+        yield from places(item, f"{path}{key}.")
+
+
+@pytest.mark.parametrize("definition", [WHOLE, DUAL, ROUTED], ids=lambda definition: definition["name"])
+def test_junk_in_any_place_is_refused_or_read_and_nothing_else(definition: dict[str, t.Any]) -> None:
+    taken = []
+    for path in places(definition):
+        for junk in JUNK:
+            with contextlib.suppress(SpecError):
+                taken.append(read_networks([changed(definition, path, junk)]))
+    assert taken
+    for networks in taken:
+        assert read_networks([to_data(network) for network in networks]) == networks
+        assert render(networks)
