@@ -80,6 +80,7 @@ class Family:
     `nat`: where the NAT rule translates to, empty where nothing is translated; `natdst`: its table; `everything`, `on_link`: what that table has,
     and has not besides the subnets. `world`: what guests reach outside unless a list says otherwise.
     `dhcp`, `dns`: whether the host serves them. `peers_in` may talk to this network, this one may talk to `peers_out`.
+    `guests`: the table of guests without the host, there where an entry of `inbound` has no `to`. `behind`: whether guests route networks behind them.
     """
 
     af: str
@@ -93,6 +94,7 @@ class Family:
     deny: list[Clause]
     allow: list[Clause]
     inbound: list[Clause]
+    behind: bool
 
     @property
     def host_list(self) -> str:
@@ -101,6 +103,10 @@ class Family:
     @property
     def own(self) -> str:
         return self.nets[0] if len(self.nets) == 1 else f"<net{'4' if self.af == 'inet' else '6'}>"
+
+    @property
+    def guests(self) -> str:
+        return f"<guests{'4' if self.af == 'inet' else '6'}>"
 
     @property
     def natdst(self) -> str:
@@ -235,7 +241,8 @@ def _family(network: Network, version: int, networks: t.Sequence[Network]) -> Fa
         allow=[clause for traffic in firewall.egress.allow if (clause := _clause(traffic, version, traffic.networks))]
         if firewall.egress and firewall.egress.allow
         else [everything],
-        inbound=[clause for entry in firewall.inbound if (clause := _clause(entry, version, entry.to, network.nets(version), entry.sources))],
+        inbound=[clause for entry in firewall.inbound if (clause := _clause(entry, version, entry.to, entry.sources))],
+        behind=any(route.address.version == version for route in network.routes),
     )
 
 
@@ -278,7 +285,7 @@ def _forward(forward: PortForward, families: t.Sequence[Family]) -> Forward:
     )
 
 
-def _clause(traffic: Traffic | Inbound, version: int, to: Nets, default: Nets = (), sources: Nets = ()) -> Clause | None:
+def _clause(traffic: Traffic | Inbound, version: int, to: Nets, sources: Nets = ()) -> Clause | None:
     """What of an entry of a list is of one family; None if nothing is."""
     foreign = "icmp6" if version == 4 else "icmp"
     proto = [name for name in traffic.proto if name != foreign]
@@ -288,7 +295,7 @@ def _clause(traffic: Traffic | Inbound, version: int, to: Nets, default: Nets = 
     return Clause(
         proto=f" proto {_braces(proto)}" if proto else "",
         ports=f" port {_braces(traffic.ports)}" if traffic.ports else "",
-        to=_braces(there or default) if there or default else "",
+        to=_braces(there) if there else "",
         sources=_braces(here) if here else "any",
     )
 

@@ -91,11 +91,11 @@ def test_a_rule_that_is_not_of_a_family_is_left_out_of_it() -> None:
     assert [
         rule.removeprefix("pass in quick on $egress ") for rule in rules(render([network])[0]["anchor"]) if rule.startswith("pass in quick on $egress")
     ] == [
-        "inet proto icmp from any to 10.0.0.0/24",
-        "inet proto tcp from any to 10.0.0.0/24",
+        "inet proto icmp from any to <guests4>",
+        "inet proto tcp from any to <guests4>",
         "inet from any to 10.0.0.5",
-        "inet6 proto { icmp6, tcp } from any to fd00::/64",
-        "inet6 from 2001:db8::/32 to fd00::/64",
+        "inet6 proto { icmp6, tcp } from any to <guests6>",
+        "inet6 from 2001:db8::/32 to <guests6>",
     ]
 
 
@@ -126,3 +126,28 @@ def test_a_template_that_cannot_be_rendered_is_refused_by_its_path(template: str
     networks = read_networks([{"name": "first"}, {**NETWORK, "templates": {"filter": template}}])
     with pytest.raises(SpecError, match=r"^networks\[1\].templates: found .*; allowed: templates that render for this network"):
         render(networks)
+
+
+def test_what_comes_in_from_outside_is_for_guests_and_from_outside() -> None:
+    (network,) = read_networks(
+        [{"name": "a", "forward": {"mode": "route"}, "ips": [{"address": "10.0.0.1/24"}], "firewall": {"inbound": [{"proto": ["icmp"]}]}}]
+    )
+    anchor = rules(render([network])[0]["anchor"])
+    assert anchor[0] == "table <guests4> persist { 10.0.0.0/24, ! 10.0.0.1 }"
+    assert "pass out quick on $bridge inet proto icmp from any to 10.0.0.0/24 received-on $egress" in anchor
+
+
+@pytest.mark.parametrize(("access", "closed"), [("full", False), ("services", True), ("none", True)])
+def test_a_closed_host_is_closed_by_broadcast_and_multicast_too(access: str, closed: bool) -> None:
+    (network,) = read_networks([{"name": "a", "ips": [{"address": "10.0.0.1/24"}, {"address": "fd00::1/64"}], "firewall": {"host_access": access}}])
+    anchor = rules(render([network])[0]["anchor"])
+    blocks = [
+        "block in quick on $bridge inet from any to { ($bridge:broadcast), 255.255.255.255, 224.0.0.0/4 }",
+        "block in quick on $bridge inet6 from any to ff00::/8",
+    ]
+    assert [block in anchor for block in blocks] == [closed, closed]
+
+
+def test_the_answer_of_dhcpv6_gets_out() -> None:
+    (network,) = read_networks([{"name": "a", "ips": [{"address": "fd00::1/64", "dhcp": {"ranges": [{"start": "fd00::2", "end": "fd00::9"}]}}]}])
+    assert "pass out quick on $bridge inet6 proto udp from fe80::/10 port 547 to fe80::/10 port 546 no state" in rules(render([network])[0]["anchor"])
