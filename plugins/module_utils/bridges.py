@@ -48,6 +48,10 @@ def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: P
     old = observed.definitions.get(document["name"])
     bridge = observed.interfaces.get(name)
     _refuse_members(want, at, old, observed, made)
+    if name in {group for found in observed.interfaces.values() for group in found.groups} | {GROUP, "bridge"}:
+        # Rules for it would be rules for all of the group; and 15.1 panics when an interface with pf is named like a group that it is in.
+        made.refuse(f"{at}.bridge.name", f"'{name}', an interface group", "a name that is no interface group of the host")
+        return []
     if bridge is None:
         former = observed.interfaces.get(old.bridge) if old else None
         if old is None or former is None:

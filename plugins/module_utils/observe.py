@@ -75,7 +75,7 @@ def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: st
     definitions = _definitions(host)
     found = observe_pf(host)
     try:
-        loaded = _json(host, layout.LOADED) or {"anchors": {}}
+        loaded = _json(host, layout.LOADED, {"format", "anchors"}) or {"anchors": {}}
     except Unreadable:
         # Nothing is known of the last load, then: everything is loaded anew.
         loaded = {"anchors": {}}
@@ -111,19 +111,21 @@ def _definitions(host: Host) -> dict[str, Definition]:
     for file in host.names(layout.DEFINITIONS):
         if file.endswith(".json") and not file.startswith("."):
             path = f"{layout.DEFINITIONS}/{file}"
-            data = t.cast("dict[str, t.Any]", _json(host, path))
+            data = t.cast("dict[str, t.Any]", _json(host, path, {"format", "anchor_root", "bridge", "network"}))
             definitions[file[: -len(".json")]] = Definition(data["anchor_root"], data["bridge"], data["network"], t.cast(str, host.read(path)))
     return definitions
 
 
-def _json(host: Host, path: str) -> dict[str, t.Any] | None:
-    text = host.read(path)
-    if text is None:
-        return None
+def _json(host: Host, path: str, keys: frozenset[str] | set[str]) -> dict[str, t.Any] | None:
     try:
+        text = host.read(path)
+        if text is None:
+            return None
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise Unreadable(f"{path} is not JSON ({error}): restore it from a backup or, if nothing of it is needed, remove it") from None
+    if not isinstance(data, dict) or not keys <= data.keys():
+        raise Unreadable(f"{path} is not what bsdvirt.pfnet wrote: restore it from a backup or, if nothing of it is needed, remove it")
     if data.get("format") != layout.FORMAT:
         raise Unreadable(f"{path} has format {data.get('format')!r}, this version of bsdvirt.pfnet reads format {layout.FORMAT}: use the version that wrote it")
     return t.cast("dict[str, t.Any]", data)

@@ -37,9 +37,15 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     removed = _removed(wanted, observed)
     names = bridges.free_names(wanted.documents, {name: known.bridge for name, known in observed.definitions.items()}, observed.interfaces)
     documents = [{**document, "bridge": {**document["bridge"], "name": names[document["name"]]}} for document in wanted.documents]
+    for index, document in enumerate(documents):
+        for other in documents[:index]:
+            if other["bridge"]["name"] == document["bridge"]["name"]:
+                made.refuse(f"networks[{index}].bridge.name", f"'{document['bridge']['name']}', the bridge of {other['name']}", "another bridge")
     _refuse_overlaps(documents, observed, removed, made)
     _refuse_lone_peers(documents, observed, removed, made)
-    ours = {f"{wanted.anchor_root}/{document['name']}" for document in documents} | {f"{observed.definitions[name].anchor_root}/{name}" for name in removed}
+    listed = {document["name"] for document in documents}
+    ours = {f"{wanted.anchor_root}/{name}" for name in listed}
+    ours |= {f"{known.anchor_root}/{name}" for name, known in observed.definitions.items() if name in listed or name in removed}
     taken = taken_by_rules(observed.pf.translation, ours)
     for index, document in enumerate(documents):
         made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, taken, loads, made))

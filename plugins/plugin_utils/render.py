@@ -152,8 +152,10 @@ def render(networks: t.Sequence[Network]) -> list[Document]:
     for index, network in enumerate(networks):
         try:
             anchor = _anchor(network, networks)
-        except jinja2.TemplateError as error:
-            # The collection's own templates render for every network: it is one of the user's.
+        except Exception as error:
+            # The collection's own templates render for every network: it is one of the user's, which may fail in any way that Python can.
+            if network.templates is None:
+                raise
             problems.append(Problem(f"networks[{index}].templates", str(error), "templates that render for this network"))
         else:
             documents.append(_document(network, anchor))
@@ -194,7 +196,7 @@ def _document(network: Network, anchor: str) -> Document:
                 "family": AF[forward.to.version],
                 "start": forward.port.start,
                 "end": forward.port.end,
-                "listen": str(forward.listen) if forward.listen else None,
+                "listen": str(forward.listen) if forward.listen is not None else None,
             }
             for forward in network.port_forwards
         ],
@@ -277,7 +279,7 @@ def _forward(forward: PortForward, families: t.Sequence[Family]) -> Forward:
         proto=_braces(forward.proto),
         own=next(family.own for family in families if family.af == AF[version]),
         sources=_braces(forward.sources) if forward.sources else "any",
-        listen=str(forward.listen) if forward.listen else "($egress:0)",
+        listen=str(forward.listen) if forward.listen is not None else "($egress:0)",
         ports=str(forward.port),
         to=str(forward.to),
         to_ports=str(to_ports),

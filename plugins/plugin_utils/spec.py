@@ -231,6 +231,7 @@ def _check_together(networks: list[Network], found: list[Section]) -> None:
             if members.setdefault(member, section.path) != section.path:
                 section.refuse(f"bridge.members[{index}]", member, f"one that {members[member]} does not have")
         mine = [(f"ips[{index}].address", ip.subnet) for index, ip in enumerate(network.ips) if ip.address is not None]
+        mine += [(f"routes[{index}].address", route.address.cidr) for index, route in enumerate(network.routes) if route.address is not None]
         for at, subnet in mine:
             for other_at, other in earlier:
                 if subnet in other or other in subnet:

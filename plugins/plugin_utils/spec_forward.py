@@ -63,7 +63,7 @@ class Nat:
     static_port: bool = key(boolean, default=False)
 
     def check(self, section: Section) -> None:
-        if self.address and self.address.start and self.address.start.version != 4:
+        if self.address and self.address.whole and self.address.start.version != 4:
             section.refuse("address.start", str(self.address.start), "an IPv4 address")
         if self.sticky and not self.address:
             section.refuse("sticky", True, "false without forward.nat.address, since there is one address only")

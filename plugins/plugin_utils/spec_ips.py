@@ -179,7 +179,7 @@ class Ip:
     def _check_dhcp(self, dhcp: Dhcp, section: Section) -> None:
         for index, span in enumerate(dhcp.ranges):
             at = f"dhcp.ranges[{index}]"
-            outside = [name for name in ("start", "end") if getattr(span, name) and not self._has_host(getattr(span, name))]
+            outside = [name for name in ("start", "end") if taken(getattr(span, name)) and not self._has_host(getattr(span, name))]
             for name in outside:
                 section.refuse(f"{at}.{name}", str(getattr(span, name)), f"a host's address of {self.subnet}")
             if not span.whole or outside:
@@ -191,7 +191,7 @@ class Ip:
                     section.refuse(at, Phrase(str(span)), f"a range apart from {section.at('dhcp.ranges')}[{other_index}], {other}")
         for index, host in enumerate(dhcp.hosts):
             at = f"dhcp.hosts[{index}]"
-            if host.ip and not self._has_host(host.ip):
+            if host.ip is not None and not self._has_host(host.ip):
                 section.refuse(f"{at}.ip", str(host.ip), f"a host's address of {self.subnet}")
             elif host.ip == self.host:
                 section.refuse(f"{at}.ip", str(host.ip), "an address other than the host's own")
@@ -223,6 +223,8 @@ class Route:
         return cls(t.cast(netaddr.IPNetwork, address), t.cast(netaddr.IPAddress, section.value("gateway", ip_address(), required="the guest's address")))
 
     def check(self, section: Section) -> None:
+        if taken(self.address) and any(self.address in netaddr.IPNetwork(net) for net in NO_HOSTS):
+            section.refuse("address", str(self.address), "a network of hosts, neither of loopback, link-local, multicast nor reserved")
         if self.address is not None and self.address.ip != self.address.cidr.ip:
             section.refuse("address", str(self.address), f"a network without bits beyond its prefix, {self.address.cidr}")
         if self.address is not None and self.gateway is not None and self.address.version != self.gateway.version:

@@ -11,7 +11,7 @@ import re
 import typing as t
 import uuid as uuid_module
 
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Phrase, Refused, Section, integer, key, text
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Phrase, Refused, Section, integer, key, taken, text
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
 
 PROTOCOLS = ("tcp", "udp")
@@ -95,13 +95,13 @@ class AddressRange:
         return f"{self.start} to {self.end}"
 
     def check(self, section: Section) -> None:
-        if self.start and self.end and (self.start.version != self.end.version or self.start > self.end):
+        if taken(self.start) and taken(self.end) and (self.start.version != self.end.version or self.start > self.end):
             section.refuse("", Phrase(f"{self}"), "a range whose start is not above its end")
 
     @property
     def whole(self) -> bool:
         """Whether both ends were taken, and in their order."""
-        return bool(self.start and self.end and self.start.version == self.end.version and self.start <= self.end)
+        return taken(self.start) and taken(self.end) and self.start.version == self.end.version and self.start <= self.end
 
 
 def network(value: object) -> netaddr.IPNetwork:
@@ -132,7 +132,7 @@ def netmask(value: object) -> int:
 
 def ports(value: object) -> Ports:
     """Reads a port or a range of ports, 8000-8010."""
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", str(value)) if not isinstance(value, bool) else None
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", str(value)) if not isinstance(value, bool) else None
     start, end = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not 1 <= start <= end <= 65535:
         raise Refused("a port from 1 to 65535, or a range such as 8000-8010, the lower first")

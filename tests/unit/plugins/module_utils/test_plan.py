@@ -586,3 +586,25 @@ def test_members_that_a_bridge_does_not_take_or_that_bring_the_hosts_network_alo
     assert made.problems[0]["allowed"] == "an interface of the host that a bridge takes: re0"
     (warning,) = made.warnings
     assert warning.startswith("networks[0].bridge.members[0]: re0 has addresses of the host (203.0.113.10/24")
+
+
+@pytest.mark.parametrize("name", ["pfnet", "bridge", "lo"])
+def test_a_bridge_is_not_named_like_an_interface_group(name: str) -> None:
+    wanted = document(bridge=name)
+    (problem,) = make(wanted, observed=empty_host(wanted, interfaces={"re0": RE0, "lo0": Interface("lo0", groups=("lo",))})).problems
+    assert (problem["path"], problem["found"]) == ("networks[0].bridge.name", f"'{name}', an interface group")
+
+
+def test_a_bridge_that_the_host_chose_is_not_another_networks() -> None:
+    kept = document()
+    unnamed = {**kept, "bridge": {**kept["bridge"], "name": None}}
+    other = document("natnet", "virbr0", "10.0.100.1/24")
+    observed = dataclasses.replace(host_with(kept), anchors={"libvirt/default": LOADED, "libvirt/natnet": NO_ANCHOR})
+    assert [problem["path"] for problem in make(unnamed, other, observed=observed).problems] == ["networks[1].bridge.name"]
+
+
+def test_a_moved_anchor_does_not_take_its_own_ports_for_anothers() -> None:
+    rule = "rdr pass on re0 inet proto tcp from any to (re0) port = 2222 -> 192.168.122.5 port 22"
+    found = dataclasses.replace(PF, translation=pf.Ruleset({"libvirt/default": (rule,)}, HOOKS))
+    observed = dataclasses.replace(host_with(forwarding()), pf=found, anchors={"virt/default": NO_ANCHOR})
+    assert not plan(Wanted((forwarding(),), "virt"), observed).problems

@@ -121,7 +121,9 @@ def test_a_template_of_the_users_own_replaces_one_part() -> None:
     assert document["tables"] == ["mine"]
 
 
-@pytest.mark.parametrize("template", ["{{ nosuch }}", "{% include 'nosuch' %}", "{{ ''.__class__.__mro__ }}"])
+@pytest.mark.parametrize(
+    "template", ["{{ nosuch }}", "{% include 'nosuch' %}", "{{ ''.__class__.__mro__ }}", "{{ 1 / 0 }}", '{% include "anchor/filter.conf.j2" %}']
+)
 def test_a_template_that_cannot_be_rendered_is_refused_by_its_path(template: str) -> None:
     networks = read_networks([{"name": "first"}, {**NETWORK, "templates": {"filter": template}}])
     with pytest.raises(SpecError, match=r"^networks\[1\].templates: found .*; allowed: templates that render for this network"):
