@@ -37,15 +37,13 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     removed = _removed(wanted, observed)
     names = bridges.free_names(wanted.documents, {name: known.bridge for name, known in observed.definitions.items()}, observed.interfaces)
     documents = [{**document, "bridge": {**document["bridge"], "name": names[document["name"]]}} for document in wanted.documents]
-    for index, document in enumerate(documents):
-        for other in documents[:index]:
-            if other["bridge"]["name"] == document["bridge"]["name"]:
-                made.refuse(f"networks[{index}].bridge.name", f"'{document['bridge']['name']}', the bridge of {other['name']}", "another bridge")
-    _refuse_overlaps(documents, observed, removed, made)
-    _refuse_lone_peers(documents, observed, removed, made)
     listed = {document["name"] for document in documents}
+    # Networks of ours that this run neither lists nor removes.
+    others = {name: known for name, known in observed.definitions.items() if name not in listed and name not in removed}
+    _refuse_overlaps(documents, others, made)
+    _refuse_lone_peers(documents, others, removed, made)
     ours = {f"{wanted.anchor_root}/{name}" for name in listed}
-    ours |= {f"{known.anchor_root}/{name}" for name, known in observed.definitions.items() if name in listed or name in removed}
+    ours |= {f"{known.anchor_root}/{name}" for name, known in observed.definitions.items() if name not in others}
     taken = taken_by_rules(observed.pf.translation, ours)
     for index, document in enumerate(documents):
         made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, taken, loads, made))
@@ -67,12 +65,12 @@ def _removed(wanted: Wanted, observed: Observed) -> dict[str, str]:
     return removed
 
 
-def _refuse_overlaps(documents: t.Iterable[dict[str, t.Any]], observed: Observed, removed: dict[str, str], made: Plan) -> None:
-    """Networks of ours that stay, though this run does not list them, keep their bridges and subnets."""
-    documents = list(documents)
-    listed = {document["name"] for document in documents}
-    others: dict[str, Definition] = {name: known for name, known in observed.definitions.items() if name not in listed and name not in removed}
+def _refuse_overlaps(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Definition], made: Plan) -> None:
+    """A bridge is one network's alone; and networks that this run does not list keep their bridges and subnets."""
     for index, document in enumerate(documents):
+        for listed in documents[:index]:
+            if listed["bridge"]["name"] == document["bridge"]["name"]:
+                made.refuse(f"networks[{index}].bridge.name", f"'{document['bridge']['name']}', the bridge of {listed['name']}", "another bridge")
         for name, other in others.items():
             if document["bridge"]["name"] == other.bridge:
                 made.refuse(f"networks[{index}].bridge.name", f"'{other.bridge}', the bridge of the host's network {name}", "another bridge")
@@ -85,11 +83,11 @@ def _refuse_overlaps(documents: t.Iterable[dict[str, t.Any]], observed: Observed
                         )
 
 
-def _refuse_lone_peers(documents: t.Sequence[dict[str, t.Any]], observed: Observed, removed: dict[str, str], made: Plan) -> None:
+def _refuse_lone_peers(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Definition], removed: dict[str, str], made: Plan) -> None:
     """Peers have rules in each other's anchors: one does not change or go without the other."""
     listed = {document["name"]: f"networks[{index}].name" for index, document in enumerate(documents)}
-    for name, known in observed.definitions.items():
-        for peer in known.peers if name not in listed and name not in removed else ():
+    for name, known in others.items():
+        for peer in known.peers:
             if peer in listed:
                 made.refuse(listed[peer], f"'{peer}' without {name}, whose peer it is", f"both in one list, or {name} without that peer first")
             elif peer in removed:
