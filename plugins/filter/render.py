@@ -57,6 +57,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import anchor_text
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import free_names
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import dnsmasq_text
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import definition_text
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Refused, SpecError
@@ -79,11 +80,15 @@ def render(networks: object, anchor_root: str = "libvirt", egress: str = "egress
         raise AnsibleFilterError("The definition cannot be taken:\n" + "\n".join(f"- {problem}" for problem in error.problems)) from None
     bridges = free_names(documents, {}, ())
     files = {}
-    for document in documents:
-        name, bridge = document["name"], bridges[document["name"]]
+    for document in t.cast("list[dict[str, t.Any]]", documents):
+        name, bridge, served = document["name"], bridges[document["name"]], document["dnsmasq"]
         dev = document["egress"]["dev"] if document["egress"] else None
-        files[layout.anchor_file(name)] = anchor_text(t.cast("dict[str, t.Any]", document), bridge, dev or egress)
-        files[layout.definition_path(name)] = definition_text(t.cast("dict[str, t.Any]", document), root, bridge)
+        files[layout.anchor_file(name)] = anchor_text(document, bridge, dev or egress)
+        files[layout.definition_path(name)] = definition_text(document, root, bridge)
+        if served:
+            files[layout.dnsmasq_conf(name)] = dnsmasq_text(document, bridge)
+            files[layout.dnsmasq_hosts(name)] = served["hosts"]
+            files[layout.dnsmasq_hostsfile(name)] = served["hostsfile"]
     return files
 
 

@@ -12,6 +12,9 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.bsdvirt.pfnet.plugins.filter.render import render
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render as documents
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
 
 EXAMPLES = sorted((pathlib.Path(__file__).parents[4] / "examples").glob("*.yml"))
 RULES = pathlib.Path(__file__).parent / "rules"
@@ -29,7 +32,8 @@ def declared(example: pathlib.Path) -> list[dict[str, t.Any]]:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
 def test_rules(example: pathlib.Path) -> None:
-    anchors = {path.rpartition("/")[2]: text for path, text in render(declared(example), egress="re0").items() if path.endswith(".conf")}
+    files = render(declared(example), egress="re0").items()
+    anchors = {path.rpartition("/")[2]: text for path, text in files if path.startswith(layout.ANCHORS)}
     folder = RULES / example.stem
     if os.environ.get("PFNET_WRITE_RULES"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,4 +44,6 @@ def test_rules(example: pathlib.Path) -> None:
 
 def test_all_examples_fit_on_one_host() -> None:
     together = [network for example in EXAMPLES for network in declared(example)]
-    assert len(render(together)) == 2 * len(together)
+    kinds = [path.rpartition("/")[0] for path in render(together)]
+    assert (kinds.count(layout.ANCHORS), kinds.count(layout.DEFINITIONS)) == (len(together), len(together))
+    assert kinds.count(layout.DNSMASQ) == 3 * sum(document["dnsmasq"] is not None for document in documents(read_networks(together)))
