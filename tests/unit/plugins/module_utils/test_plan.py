@@ -46,6 +46,7 @@ def document(name: str = "default", bridge: str = "virbr0", address: str = "192.
         "forwards": [],
         "forwarding": ["inet"],
         "routes": [],
+        "dnsmasq": None,
         **changes,
     }
 
