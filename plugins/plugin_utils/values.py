@@ -103,6 +103,10 @@ class AddressRange:
         """Whether both ends were taken, and in their order."""
         return taken(self.start) and taken(self.end) and self.start.version == self.end.version and self.start <= self.end
 
+    def meets(self, subnet: netaddr.IPNetwork) -> bool:
+        """Whether a whole range has an address of a subnet."""
+        return bool(self.start.version == subnet.version and int(self.start) <= subnet.last and subnet.first <= int(self.end))
+
 
 def network(value: object) -> netaddr.IPNetwork:
     """Reads a network with its prefix length, or one address, without bits beyond the prefix."""
