@@ -30,7 +30,7 @@ s.settimeout(5)
 s.sendto(b"\\0\\1" + sys.argv[2].encode() + b"\\0octet\\0", (sys.argv[1], 69))
 print(s.recv(600)[4:].decode())
 """
-NASTY = ['a, b', 'say "x"', "back\\slash", "# no comment", "x # y", "\\\\\" ,#", "ü", "a" * 255, "c:\\new\\table"]
+NASTY = ["a, b", 'say "x"', "back\\slash", "# no comment", "x # y", '\\\\" ,#', "ü", "a" * 255, "c:\\new\\table"]
 LAB: dict[str, t.Any] = {
     "name": "lab",
     "bridge": {"name": "virbr0", "mtu": 1400},
