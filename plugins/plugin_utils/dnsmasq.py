@@ -9,14 +9,13 @@ For what libvirt's format can say, the result means what libvirt's own dnsmasq i
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.dhcp_options import MTU, ROUTER, Option
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_dhcp import DhcpHost, Lease
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import Texts
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import Texts, quoted
 
 if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import Network
@@ -181,10 +180,10 @@ class Service:
         return "".join(f"{_host(*entry)}\n" for entry in hosts)
 
     def _tag(self, index: int, prefix: str) -> str:
-        """What marks a subnet, where there are several of its family; alone, it needs no mark."""
-        version = self.network.ips[index].version
-        alike = [ip for ip, mode in zip(self.network.ips, self.ras, strict=True) if ip.version == version and (ip.hands_out or mode != "none")]
-        return f"{prefix}ip{index}," if len(alike) > 1 else ""
+        """What marks a subnet that has something of its own to say, where there are several of its family."""
+        ip = self.network.ips[index]
+        alike = [other for other, mode in zip(self.network.ips, self.ras, strict=True) if other.version == ip.version and (other.hands_out or mode != "none")]
+        return f"{prefix}ip{index}," if len(alike) > 1 and ip.dhcp and (ip.dhcp.options or ip.dhcp.bootp) else ""
 
 
 def service_of(network: Network) -> Service:
@@ -204,13 +203,6 @@ def _ra_mode(ip: Ip, network: Network) -> str:
     if ip.hands_out:
         return "stateful"
     return "none" if ip.address.prefixlen != 64 or any(other.version == 6 and other.hands_out for other in network.ips) else "ra-only"
-
-
-def quoted(text: str) -> str:
-    """One item of a line of dnsmasq's: in quotes where it would be read as more, or less."""
-    if not re.search('[",#]', text):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def reverse_zones(subnet: netaddr.IPNetwork) -> list[str]:
