@@ -169,9 +169,12 @@ def plan_dnsmasq(document: dict[str, t.Any], at: str, old: Definition | None, ob
         layout.dnsmasq_conf(name): dnsmasq_text(document, document["bridge"]["name"]),
     }
     altered = [path for path, text in texts.items() if observed.files.get(path) != text]
+    # What dnsmasq makes of itself when it starts for the first time.
+    leases = layout.leases_file(name)
+    comes_of_it = () if leases in observed.files else (WriteFile(leases, None, layout.STATE),)
     for path, text in texts.items():
         made.diff(path, observed.files.get(path) or "", text)
-        made.file(path, text, observed.files.get(path), layout.CONFIGURATION)
+        made.file(path, text, observed.files.get(path), layout.CONFIGURATION, undo_too=comes_of_it)
     drifted = [f"{path} {'differs' if path in observed.files else 'is missing'}" for path in altered] if old and old.network == document["definition"] else []
     bridge = observed.interfaces.get(document["bridge"]["name"])
     former = observed.interfaces.get(old.bridge) if old else None

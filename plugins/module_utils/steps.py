@@ -133,12 +133,12 @@ class Plan:
         """A step of ifconfig(8), and the words that take it back."""
         self.steps.append(Step(phase, what, Run(("ifconfig", *words)), (Run(("ifconfig", *undo)),) if undo else ()))
 
-    def file(self, path: str, text: str | None, before: str | None, base: str, phase: Phase | None = None) -> None:
-        """A step that makes a file hold `text`, or be gone, unless it is so already."""
+    def file(self, path: str, text: str | None, before: str | None, base: str, phase: Phase | None = None, undo_too: tuple[Action, ...] = ()) -> None:
+        """A step that makes a file hold `text`, or be gone, unless it is so already; `undo_too` takes back what comes of the file."""
         if text != before:
             what = f"{'write' if text is not None else 'remove'} {path}"
             phase = phase or (Phase.FILES if text is not None else Phase.FILES_GO)
-            self.steps.append(Step(phase, what, WriteFile(path, text, base), (WriteFile(path, before, base),)))
+            self.steps.append(Step(phase, what, WriteFile(path, text, base), (WriteFile(path, before, base), *undo_too)))
 
     def diff(self, header: str, before: str, after: str) -> None:
         if before != after:
