@@ -11,6 +11,10 @@ DEFINITIONS = f"{CONFIGURATION}/networks"
 ANCHORS = f"{CONFIGURATION}/anchors"
 # What the kernel printed after our last load of each anchor: what differs from it later is drift.
 LOADED = f"{STATE}/loaded.json"
+# What the kernel is to load at boot, for /etc/pf.conf to include.
+BOOT_RULES = f"{CONFIGURATION}/pf.conf"
+BOOT_RULES_HEADER = "# Written by bsdvirt.pfnet, for the main rules of pf to include: the networks that start at boot.\n"
+MAIN_RULES = "/etc/pf.conf"
 # Format of the JSON files; a file of another format is refused, not guessed at.
 FORMAT = 1
 

@@ -59,8 +59,11 @@ class InProcessHost(Host):
     def names(self, folder: str) -> list[str]:  # type: ignore[override]
         return Host.names(self._there(folder))
 
-    def write(self, path: str, text: str | None, base: str) -> None:  # type: ignore[override]
-        Host.write(self._there(path), text, self._there(base))
+    def read_as_is(self, path: str) -> str | None:  # type: ignore[override]
+        return Host.read_as_is(self._there(path))
+
+    def write(self, path: str, text: str | None, base: str, like: str | None = None) -> None:  # type: ignore[override]
+        Host.write(self._there(path), text, self._there(base), self._there(like) if like else None)
 
     def make(self, definitions: list[dict[str, t.Any]], **options: t.Any) -> Plan:
         """One run of the module: the plan it made, carried out."""
