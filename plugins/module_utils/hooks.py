@@ -199,7 +199,7 @@ def _refuse_other_rules(wanted: Wanted, found: Found, made: Plan) -> None:
 
 
 def _refuse_mixed(wanted: Wanted, conf: PfConf, made: Plan) -> None:
-    if conf.mixed:
+    if conf.mixed and conf.hand_written(wanted.anchor_root).keys() != set(HOOKS):
         made.refuse(
             "path",
             f"{wanted.path} with {conf.mixed}, which has filter rules after options or translation: the hooks belong between them",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.hooks import Wanted, make
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
@@ -55,7 +55,7 @@ def configured(host: InProcessHost, text: str = CLOSED) -> InProcessHost:
 def run(host: InProcessHost, **options: t.Any) -> Plan:
     made = make(host, Wanted(**options))
     assert not made.problems, made.problems
-    apply(host, made)
+    host.carry_out(made)
     return made
 
 
