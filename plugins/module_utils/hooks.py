@@ -102,8 +102,13 @@ def observe(host: Host, wanted: Wanted) -> Found:
 
 
 def make(host: Host, wanted: Wanted) -> Plan:
-    """The plan that makes the host what is wanted, with pfctl's objections among its problems."""
-    found = observe(host, wanted)
+    """The plan that makes the host what is wanted, with pfctl's objections among its problems. Raises pf.NotLoaded, CommandError."""
+    try:
+        found = observe(host, wanted)
+    except OSError as error:
+        made = Plan()
+        made.refuse("path", f"{error.filename}: {error.strerror}", "a file that can be read")
+        return made
     made = plan(wanted, found)
     if not made.problems and (wanted.present or made.steps):
         # Also what is as wanted: a file that somebody broke since would leave the host without rules at its next boot.
@@ -115,7 +120,7 @@ def default_rules(ports: t.Iterable[object]) -> str:
     """A pf.conf for a host that had none. It lets connections to these ports live that stand when pf is enabled, of which it has not seen the first packet."""
     listed = ", ".join(map(str, ports))
     return (
-        "# Written by bsdvirt.pfnet.pf_hooks, since there was no pf.conf: everything passes. Yours to change.\n"
+        "# Written by bsdvirt.pfnet.pf_hooks, since there was no pf.conf: everything passes. Yours to change.\n\n"
         f"pass in quick proto tcp from any to (self) port {{ {listed} }} flags any keep state (sloppy)\n"
         f"pass out quick proto tcp from (self) port {{ {listed} }} to any flags any keep state (sloppy)\n"
         "pass all\n"
@@ -142,6 +147,7 @@ def plan(wanted: Wanted, found: Found) -> Plan:
 
     if wanted.present and found.boot_rules is None:
         made.file(layout.BOOT_RULES, layout.BOOT_RULES_HEADER, None, layout.CONFIGURATION)
+        made.diff(layout.BOOT_RULES, "", layout.BOOT_RULES_HEADER)
     if before != after:
         if before is not None and wanted.backup:
             kept = WriteFile(wanted.backup, before, wanted.backup, wanted.path)
@@ -152,10 +158,14 @@ def plan(wanted: Wanted, found: Found) -> Plan:
         if before == after and found.enabled:
             drifted.append(f"the main ruleset of pf {'does not call' if wanted.present else 'calls'} the anchors below {wanted.anchor_root}")
         made.steps.append(Step(Phase.LOAD, f"load {wanted.path}", Run(("pfctl", "-f", wanted.path, *found.flags)), _reload_former(wanted, found)))
+    elif after is None and before is not None and wanted.load and called and not _rules_elsewhere(wanted, found):
+        # pf is not enabled, and what it still holds are the rules of this file.
+        made.steps += [Step(Phase.LOAD, f"empty the main {kind}", Run(("pfctl", "-F", kind)), _reload_former(wanted, found)) for kind in ("rules", "nat")]
     if wanted.present and wanted.enable:
         changes += _plan_enabling(found, made)
     if not wanted.present and found.boot_rules is not None and not _loads(found.boot_rules) and not conf.includes(layout.BOOT_RULES):
         made.file(layout.BOOT_RULES, None, found.boot_rules, layout.CONFIGURATION)
+        made.diff(layout.BOOT_RULES, found.boot_rules, "")
 
     created = wanted.present and before != after and not conf.has_block
     made.outcomes.append({"name": wanted.path, **_outcome(wanted, made, created, changes, drifted)})
@@ -193,7 +203,7 @@ def _refuse_other_rules(wanted: Wanted, found: Found, made: Plan) -> None:
         return
     if _rules_elsewhere(wanted, found):
         rules = found.settings["pf_rules"]
-        made.refuse("path", f"'{wanted.path}', which is not there, while {rules.file} says pf_rules=\"{rules.value}\"", f"the file of the main rules: {rules.value}")
+        made.refuse("path", f"'{wanted.path}', which is not there, while {rules.file} says pf_rules=\"{rules.value}\"", f"the main rules' file, {rules.value}")
     elif not found.empty:
         made.refuse("path", f"'{wanted.path}', which is not there, while pf holds main rules", "the file that these rules came from (`pfctl -sr` shows them)")
 
@@ -278,7 +288,8 @@ def _refuse_broken(host: Host, wanted: Wanted, found: Found, made: Plan) -> None
     if former is not None:
         made.refuse("path", f"{wanted.path}, which is broken as it is, before any change: {former}", f"a file that `pfctl -nf {wanted.path}` takes")
     else:
-        made.refuse("path", f"{wanted.path}, which pfctl takes as it is, but not {'with' if wanted.present else 'without'} the hooks: {said}", "a file that takes them")
+        way = "with" if wanted.present else "without"
+        made.refuse("path", f"{wanted.path}, which pfctl takes as it is, but not {way} the hooks: {said}", f"a file that is right {way} them")
 
 
 def _objection(host: Host, wanted: Wanted, found: Found, text: str) -> str | None:
@@ -295,7 +306,9 @@ def _warn(wanted: Wanted, found: Found, conf: PfConf, made: Plan, enabling: bool
         return
     if _rules_elsewhere(wanted, found):
         rules = found.settings["pf_rules"]
-        made.warnings.append(f'The main rules of this host are in {rules.value} ({rules.file}: pf_rules), not in {wanted.path}, which is not loaded, now or at boot.')
+        made.warnings.append(
+            f"The main rules of this host are in {rules.value} ({rules.file}: pf_rules), not in {wanted.path}, which is loaded neither now nor at boot."
+        )
     for kind, statement in conf.hand_written(wanted.anchor_root).items():
         if statement.conditional:
             made.warnings.append(

@@ -9,8 +9,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal, layout, pf
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.hooks import Wanted, make
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
@@ -238,7 +238,10 @@ def test_a_file_that_is_not_to_be_loaded_is_not(host: InProcessHost) -> None:
     assert hooks(host) == set()
 
 
-@pytest.mark.parametrize(("text", "confirmed", "warned"), [(CLOSED, False, True), (CLOSED, True, False), (CLOSED + "pass in proto tcp to port 22 flags any\n", False, False)])
+@pytest.mark.parametrize(
+    ("text", "confirmed", "warned"),
+    [(CLOSED, False, True), (CLOSED, True, False), (CLOSED + "pass in proto tcp to port 22 flags any\n", False, False), ("pass in\n", False, False)],
+)
 def test_enabling_pf_under_rules_that_block_is_warned_of(host: InProcessHost, text: str, confirmed: bool, warned: bool) -> None:
     host.write("/etc/pf.conf", text, "/etc/pf.conf")
     made = run(host, enable=True, confirmed=confirmed)
@@ -260,7 +263,7 @@ def test_without_pf_nothing_can_be_said(host: InProcessHost) -> None:
 
 
 def test_the_file_that_was_written_goes_with_the_hooks(host: InProcessHost) -> None:
-    kernel, files = host.everything()
+    files = host.everything()[1]
     run(host)
     run(host, present=False)
     assert host.everything()[1] == files
@@ -269,6 +272,66 @@ def test_the_file_that_was_written_goes_with_the_hooks(host: InProcessHost) -> N
     run(host, present=False)
     assert (host.read("/etc/pf.conf") or "").endswith("pass all\n")
     assert host.run("pfctl", "-nf", "/etc/pf.conf").rc == 0
+    # One that has been disabled since keeps nothing, and can be set up again.
+    run(host)
+    host.run("pfctl", "-d")
+    host.run("sysrc", "-x", "pf_enable")
+    run(host, present=False)
+    assert host.everything()[1] == files
+    assert host.run("pfctl", "-sr").stdout == host.run("pfctl", "-sn").stdout == ""
+    assert action(run(host, enable=True)) == "created"
+
+
+@pytest.mark.parametrize("configure", [False, True])
+def test_a_run_that_nobody_confirms_is_taken_back(host: InProcessHost, configure: bool) -> None:
+    if configure:
+        configured(host)
+        host.run("pfctl", "-d")
+        host.run("sysrc", "pf_enable=NO")
+    before = comparable(host)
+    made = make(host, Wanted(enable=True, backup="/etc/pf.conf~", confirmed=True))
+    journal.start(host, made, 30)
+    apply(host, made, lambda: journal.begin(host))
+    assert comparable(host)[1:] != before[1:]
+    assert mode_of(host, layout.JOURNAL) == 0o600
+    journal.roll_back(host, t.cast("journal.Journal", journal.read(host)), "was not confirmed")
+    assert "enable pf" in journal.told(host)[0]
+    assert comparable(host) == before
+
+
+def test_a_text_that_is_not_utf_8_comes_back_as_it_was(host: InProcessHost) -> None:
+    configured(host, "# caf\udce9\r\npass all")
+    run(host, backup="/etc/pf.conf~")
+    files = host.everything()[1]
+    assert files["etc/pf.conf~"] == b"# caf\xe9\r\npass all"
+    assert b"# END bsdvirt.pfnet hooks\n# caf\xe9\r\npass all" in files["etc/pf.conf"]
+    run(host, present=False)
+    assert host.everything()[1]["etc/pf.conf"] == b"# caf\xe9\r\npass all"
+
+
+@pytest.mark.parametrize("hooks_first", [False, True])
+def test_networks_below_the_hooks_and_nothing_left_of_either(host: InProcessHost, hooks_first: bool) -> None:
+    blue = {"name": "blue", "bridge": {"name": "virbr0"}, "forward": {"mode": "nat", "dev": "vtnet0"}, "ips": [{"address": "10.10.1.1/24"}]}
+    configured(host)
+    files = host.everything()[1]
+    run(host)
+    made = host.make([blue])
+    assert [warning for warning in made.warnings if "does not call" in warning] == []
+    assert run(host).steps == []
+    host.run("service", "pf", "reload")
+    assert "virbr0" in host.run("pfctl", "-a", "libvirt/blue", "-sr").stdout
+    assert host.make([blue]).steps == []
+    if hooks_first:
+        run(host, present=False)
+        host.make([], absent=("blue",))
+    else:
+        host.make([], absent=("blue",))
+        run(host, present=False)
+    assert host.everything()[1] == files
+
+
+def test_what_cannot_be_read_is_named(host: InProcessHost) -> None:
+    assert "Is a directory" in refused(host, path="/etc")
 
 
 @pytest.mark.parametrize("start", ["fresh", "configured", "hooked"])

@@ -152,7 +152,7 @@ def assert_called_in_order(printed: str, root: str) -> None:
     """The anchors of networks are called, and with the block's own call before every filter rule."""
     lines = [line for line in printed.splitlines() if line and not line.startswith(" ")]
     for kind in HOOKS:
-        assert any(line.startswith(f'{kind} "{root}/*"') or line.startswith(f'{kind} "/{root}/*"') for line in lines), (kind, lines)
+        assert any(line.startswith((f'{kind} "{root}/*"', f'{kind} "/{root}/*"')) for line in lines), (kind, lines)
     called = f'anchor "{root}/*" all'
     rules = [line for line in lines if line.split()[0] in ("pass", "block", "match", "anchor")]
     if called in rules:
