@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names, spec
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.confirming import ConfirmingAction, confirm_timeout
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Problem, Refused, SpecError
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import missing
@@ -21,13 +21,12 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "prune": {"type": "bool", "default": False},
     "anchor_root": {"type": "raw", "default": "libvirt"},
     "force": {"type": "bool", "default": False},
+    "confirm_timeout": {"type": "int"},
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ConfirmingAction):
     """Runs the module of the same name with what the host needs to know, and nothing before the definitions are whole."""
-
-    _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
@@ -37,13 +36,15 @@ class ActionModule(ActionBase):
         _checked, args = self.validate_argument_spec(ARGUMENT_SPEC)
         if args["prune"] and args["state"] == "absent":
             raise AnsibleActionFail("prune: found true; allowed: false with state=absent, which removes what is listed and nothing else")
-        result.update(self._execute_module("bsdvirt.pfnet.networks", module_args=_module_args(args), task_vars=task_vars))
+        result.update(self.execute_confirmed("bsdvirt.pfnet.networks", _module_args(args), task_vars))
         return result
 
 
 def _module_args(args: dict[str, t.Any]) -> dict[str, t.Any]:
     """The module's arguments. Raises AnsibleActionFail with every problem of the input."""
     problems: list[Problem] = []
+    if allowed := confirm_timeout(args["confirm_timeout"]):
+        problems.append(Problem("confirm_timeout", str(args["confirm_timeout"]), allowed))
     root = "libvirt"
     try:
         root = names.anchor_root(args["anchor_root"])

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: The bsdvirt.pfnet authors (@bsdvirt)
 description:
   - Checks and renders definitions as M(bsdvirt.pfnet.networks) does, by the same code, without any host. For reviewing a change, in CI for instance.
-  - A network that leaves the name of its bridge to the host has V(virbr0) and so on here; the host takes the first that is free there.
+  - A network that leaves the name of its bridge to the host has V(virbr0) and so on here; the host takes the first that is free there, as it does with
+    the units V(bridge1000) and so on. The MAC address that a host gives to a bridge without one is left out here.
 options:
   _input:
     description: The definitions, as M(bsdvirt.pfnet.networks) takes them.
@@ -56,7 +57,8 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import anchor_text
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import free_names
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.boot import Autostart, interfaces_text, routes_text, rules_text
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import free_names, free_units
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import definition_text
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Refused, SpecError
@@ -78,12 +80,25 @@ def render(networks: object, anchor_root: str = "libvirt", egress: str = "egress
     except SpecError as error:
         raise AnsibleFilterError("The definition cannot be taken:\n" + "\n".join(f"- {problem}" for problem in error.problems)) from None
     bridges = free_names(documents, {}, ())
+    units = free_units(bridges, {}, {})
     files = {}
+    starting = []
     for document in documents:
-        name, bridge = document["name"], bridges[document["name"]]
+        name = document["name"]
+        bridge = {**document["bridge"], "name": bridges[name], "unit": units[name]}
         dev = document["egress"]["dev"] if document["egress"] else None
-        files[layout.anchor_file(name)] = anchor_text(t.cast("dict[str, t.Any]", document), bridge, dev or egress)
-        files[layout.definition_path(name)] = definition_text(t.cast("dict[str, t.Any]", document), root, bridge)
+        files[layout.anchor_file(name)] = anchor_text(t.cast("dict[str, t.Any]", document), bridges[name], dev or egress)
+        files[layout.definition_path(name)] = definition_text({**document, "bridge": bridge}, root)
+        if document["definition"].get("autostart", True):
+            starting.append(Autostart(name, f"{root}/{name}", bridge, document["routes"]))
+    starting.sort(key=lambda network: network.name)
+    for path, text in (
+        (layout.BOOT_RULES, rules_text(starting)),
+        (layout.BOOT_INTERFACES, interfaces_text(starting)),
+        (layout.BOOT_ROUTES, routes_text(starting)),
+    ):
+        if text is not None and starting:
+            files[path] = text
     return files
 
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf, states
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, LoadAnchors, RecordLoaded, Run, WriteFile
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, KillStates, LoadAnchors, RecordLoaded, Run, WriteFile
 
 if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import Host
@@ -20,11 +21,11 @@ if t.TYPE_CHECKING:
 class StepFailed(Exception):
     """A step that failed; the text says which, why, and what became of the steps before it."""
 
-    def __init__(self, step: Step, cause: Exception, undone: list[str], stuck: list[str]) -> None:
+    def __init__(self, step: Step, cause: Exception, undone: list[str], stuck: list[tuple[str, Exception]]) -> None:
         lines = [f"Could not {step.what}: {cause}"]
         lines.append(f"Undone: {'; '.join(undone)}." if undone else "Nothing had been changed.")
         if stuck:
-            lines.append(f"Could not be undone: {'; '.join(stuck)}.")
+            lines.append(f"Could not be undone: {'; '.join(f'{what} ({error})' for what, error in stuck)}.")
         super().__init__("\n".join(lines))
         self.step = step
 
@@ -37,28 +38,41 @@ def check(host: Host, plan: Plan) -> None:
             pf.load(host, step.do.root, step.do.texts, dry_run=True)
 
 
-def apply(host: Host, plan: Plan) -> None:
-    """Carry the steps out in order. Raises StepFailed after undoing, in reverse, those already done."""
-    done: list[Step] = []
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """A step as it is taken back: in words, and the actions that do so."""
+
+    what: str
+    undo: tuple[Action, ...]
+
+
+def apply(host: Host, plan: Plan, begin: t.Callable[[], None] = lambda: None) -> None:
+    """Carry the steps out in order, calling `begin` before each and after the last. Raises StepFailed after undoing, in reverse, those already done."""
+    done: list[Done] = []
     for step in plan.steps:
+        begin()
         try:
             _perform(host, step.do)
         except (CommandError, OSError) as error:
-            undone, stuck = _undo(host, done)
+            undone, stuck = take_back(host, done)
             raise StepFailed(step, error, undone, stuck) from error
-        done.append(step)
+        done.append(Done(step.what, step.undo))
+    begin()
 
 
-def _undo(host: Host, done: list[Step]) -> tuple[list[str], list[str]]:
-    undone, stuck = [], []
+def take_back(host: Host, done: t.Sequence[Done]) -> tuple[list[str], list[tuple[str, Exception]]]:
+    """Undo steps in reverse, all of them even when one cannot be. The words of those undone, and of the others with their errors."""
+    undone: list[str] = []
+    stuck: list[tuple[str, Exception]] = []
     for step in reversed(done):
         try:
             for action in step.undo:
                 _perform(host, action)
         except (CommandError, OSError) as error:
-            stuck.append(f"{step.what} ({error})")
+            stuck.append((step.what, error))
         else:
-            undone.append(step.what)
+            if step.undo:
+                undone.append(step.what)
     return undone, stuck
 
 
@@ -71,18 +85,19 @@ def _perform(host: Host, action: Action) -> None:
         host.write(action.path, action.text, action.base)
     elif isinstance(action, LoadAnchors):
         pf.load(host, action.root, action.texts)
+    elif isinstance(action, KillStates):
+        states.kill_disallowed(host, action.networks)
     else:
         _record_loaded(host, action)
 
 
 def _create_bridge(host: Host, bridge: CreateBridge) -> None:
     try:
-        host.run("ifconfig", "bridge", "create", "name", bridge.name, "group", bridge.group)
+        host.run("ifconfig", bridge.unit, "create", "name", bridge.name, "group", bridge.group)
     except CommandError as error:
-        # A name that is taken or not to ifconfig's liking leaves the bridge behind under the name that the kernel gave it.
-        leaked = error.output.stdout.strip()
-        if leaked:
-            host.run("ifconfig", leaked, "destroy")
+        # A name that is taken or not to ifconfig's liking leaves the bridge behind under the name of its unit.
+        if f"interface {bridge.unit} already exists" not in error.output.stderr:
+            host.run("ifconfig", bridge.unit, "destroy", ok=None)
         raise
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Member
@@ -19,6 +20,10 @@ if t.TYPE_CHECKING:
 
 # The interface group of every bridge of ours; it tells them from a user's own.
 GROUP = "pfnet"
+# A bridge that has just been made.
+DEFAULTS: dict[str, t.Any] = {"fwddelay": 15, "mtu": 1500, "description": "", "vlan_filtering": False}
+# High enough to leave the numbers that ifconfig gives by itself to others.
+FIRST_UNIT = 1000
 
 
 def derived_mac(host_id: str, network: str) -> str:
@@ -40,6 +45,27 @@ def free_names(documents: t.Sequence[t.Mapping[str, t.Any]], kept: t.Mapping[str
     return names
 
 
+def free_units(names: t.Mapping[str, str], definitions: t.Mapping[str, Definition], interfaces: t.Mapping[str, Interface]) -> dict[str, str]:
+    """The unit of each network's bridge by the network's name: the one that it has kept, else the first free one from bridge1000 on.
+
+    `names` are the bridges' own by network. A unit stays with its network, so that what rc(8) makes at boot is what a run makes.
+    """
+    kept = {name: known.unit for name, known in definitions.items()}
+    unavailable = {*kept.values(), *(found.unit for found in interfaces.values()), *interfaces}
+    units = {}
+    for network, name in names.items():
+        there = interfaces.get(name)
+        if network in kept:
+            units[network] = kept[network]
+        elif there and GROUP in there.groups and re.fullmatch(r"bridge1\d{3,}", there.unit) and there.unit not in kept.values():
+            # A run that was cut short made it.
+            units[network] = there.unit
+        else:
+            units[network] = next(free for number in itertools.count(FIRST_UNIT) if (free := f"bridge{number}") not in unavailable)
+        unavailable.add(units[network])
+    return units
+
+
 def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: Plan) -> list[str]:
     """Add the steps that make a network's bridge what its document says; gives the reasons for them in words."""
     want = {**document["bridge"], "mac": document["bridge"]["mac"] or derived_mac(observed.host_id, document["name"])}
@@ -47,6 +73,9 @@ def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: P
     owners = {known.bridge: known for known in observed.definitions.values()}
     old = observed.definitions.get(document["name"])
     bridge = observed.interfaces.get(name)
+    if old:
+        # What is no longer said goes back to what a new bridge has.
+        want.update({key: plain for key, plain in DEFAULTS.items() if want[key] is None and old.settings.get(key) not in (None, plain)})
     _refuse_members(want, at, old, observed, made)
     if name in {group for found in observed.interfaces.values() for group in found.groups} | {GROUP, "bridge"}:
         # Rules for it would be rules for all of the group; and 15.1 panics when an interface with pf is named like a group that it is in.
@@ -78,7 +107,7 @@ def plan_removal(known: Definition, at: str, network: str, force: bool, observed
     if bridge.up:
         made.ifconfig(Phase.QUIESCE, f"bring {bridge.name} down", (bridge.name, "down"), (bridge.name, "up"))
     again = {**_settings(bridge), "members": [{"name": name, **dataclasses.asdict(member)} for name, member in bridge.members.items()]}
-    undo: tuple[Action, ...] = (CreateBridge(bridge.name, GROUP), *(Run(("ifconfig", bridge.name, *words)) for _what, words in _creation(again)))
+    undo: tuple[Action, ...] = (CreateBridge(bridge.name, GROUP, bridge.unit), *(Run(("ifconfig", bridge.name, *words)) for _what, words in _creation(again)))
     made.steps.append(Step(Phase.DESTROY, f"destroy bridge {bridge.name}", Run(("ifconfig", bridge.name, "destroy")), undo))
     made.diff(f"interface {bridge.name}", _shown(_settings(bridge)), "")
 
@@ -101,7 +130,7 @@ def _refuse_members(want: dict[str, t.Any], at: str, old: Definition | None, obs
 def _create(want: dict[str, t.Any], made: Plan) -> None:
     name = want["name"]
     # Taking the bridge away takes back all that follows.
-    made.steps.append(Step(Phase.BUILD, f"create bridge {name}", CreateBridge(name, GROUP), (Run(("ifconfig", name, "destroy")),)))
+    made.steps.append(Step(Phase.BUILD, f"create bridge {name}", CreateBridge(name, GROUP, want["unit"]), (Run(("ifconfig", name, "destroy")),)))
     settings = list(_creation(want))
     # ifconfig takes any number of settings in one call, but for addresses: those of another family than the first are refused.
     together = [(what, words) for what, words in settings if words[0] not in ("ether", "inet", "inet6")]
@@ -132,7 +161,7 @@ def _settings_steps(want: dict[str, t.Any], bridge: Interface) -> t.Iterator[tup
         yield f"the interface group {GROUP}", ("group", GROUP), ("-group", GROUP)
     if want["fwddelay"] and bridge.fwddelay != want["fwddelay"]:
         yield f"a forward delay of {want['fwddelay']} s", ("fwddelay", str(want["fwddelay"])), ("fwddelay", str(bridge.fwddelay))
-    if want["description"] and bridge.description != want["description"]:
+    if want["description"] is not None and (bridge.description or "") != want["description"]:
         yield f"the description {want['description']!r}", ("description", want["description"]), ("description", bridge.description or "")
     if want["vlan_filtering"] is not None and bridge.vlan_filtering != want["vlan_filtering"]:
         words = ("vlanfilter",), ("-vlanfilter",)

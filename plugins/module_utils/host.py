@@ -48,8 +48,10 @@ class Locked(Exception):
 class Host:
     """Runs commands and changes files on the machine where the module runs."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: AnsibleModule, staging: str | None = None) -> None:
+        """`staging` is the folder of staged files, by default one that goes with the module."""
         self._module = module
+        self._staging = staging
         self._paths: dict[str, str] = {}
 
     def run(self, *argv: str, stdin: str | None = None, ok: t.Container[int] | None = (0,)) -> Output:
@@ -70,7 +72,7 @@ class Host:
 
     def stage(self, name: str, text: str) -> str:
         """Write a file that lives as long as the module runs; gives its path."""
-        path = os.path.join(self._module.tmpdir, name)
+        path = os.path.join(self._staging or self._module.tmpdir, name)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
@@ -83,6 +85,10 @@ class Host:
                 return file.read()
         except FileNotFoundError:
             return None
+
+    @staticmethod
+    def is_file(path: str) -> bool:
+        return os.path.isfile(path)
 
     @staticmethod
     def names(folder: str) -> list[str]:
@@ -116,17 +122,47 @@ class Host:
         except BaseException:
             os.unlink(temporary)
             raise
+        # What is written later must not be on disk earlier: pf.conf names files that have to be there at boot.
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    @staticmethod
+    def append(path: str, text: str) -> None:
+        """Add to a file that is there."""
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
         """Keep other runs of the collection off the host meanwhile. Waits for them; raises Locked if one takes too long."""
-        with open(LOCK, "w", encoding="utf-8") as file:
-            for _second in range(LOCK_SECONDS):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    time.sleep(1)
-            else:
-                raise Locked(f"Another run of bsdvirt.pfnet has held {LOCK} for {LOCK_SECONDS} seconds; `fstat {LOCK}` names its process. Nothing was changed.")
+        for _second in range(LOCK_SECONDS):
+            file = _lock(LOCK)
+            if file:
+                break
+            time.sleep(1)
+        else:
+            raise Locked(f"Another run of bsdvirt.pfnet has held {LOCK} for {LOCK_SECONDS} seconds; `fstat {LOCK}` names its process. Nothing was changed.")
+        try:
             yield
+        finally:
+            os.unlink(LOCK)
+            file.close()
+
+
+def _lock(path: str) -> t.IO[str] | None:
+    """The locked file, None while another process holds it."""
+    while True:
+        file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the lock is held
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        # Whoever held it before has taken it away on leaving: what is locked then is no file any more.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
+                return file
+        file.close()

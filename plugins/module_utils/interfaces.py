@@ -11,8 +11,8 @@ import json
 import re
 import typing as t
 
-# Exact prefixes in place of netmasks in hexadecimal.
-IFCONFIG = ("ifconfig", "-a", "-f", "inet:cidr,inet6:cidr")
+# Exact prefixes in place of netmasks in hexadecimal, and the unit of an interface that was renamed.
+IFCONFIG = ("ifconfig", "-a", "-D", "-f", "inet:cidr,inet6:cidr")
 ROUTES = ("netstat", "--libxo", "json", "-rn")
 
 
@@ -28,11 +28,12 @@ class Member:
 class Interface:
     """A network interface. `addresses` have their prefix length; link-local ones are left out, `link_local` says whether the kernel makes one.
 
-    `mtu` is in bytes, `fwddelay` in seconds (None: no bridge). `capabilities` are what ifconfig prints as options, such as RXCSUM;
-    `accept_rtadv` says whether it takes routes from router advertisements.
+    `unit` is the name that the driver gave it. `mtu` is in bytes, `fwddelay` in seconds (None: no bridge). `capabilities` are what ifconfig
+    prints as options, such as RXCSUM; `accept_rtadv` says whether it takes routes from router advertisements.
     """
 
     name: str
+    unit: str = ""
     up: bool = False
     ether: str | None = None
     addresses: tuple[str, ...] = ()
@@ -89,6 +90,7 @@ def _parse_interface(name: str, block: str) -> Interface:
     nd6 = found(r"nd6 options=\w+<([^>]*)>").split(",")
     return Interface(
         name=name,
+        unit=found(r"^\s+drivername: (\S+)"),
         up="UP" in found(r"flags=\w+<([^>]*)>").split(","),
         ether=found(r"^\s+ether (\S+)") or None,
         addresses=tuple(address for address in re.findall(r"^\s+inet6? (\S+/\d+)", block, re.MULTILINE) if "%" not in address),

@@ -11,6 +11,21 @@ DEFINITIONS = f"{CONFIGURATION}/networks"
 ANCHORS = f"{CONFIGURATION}/anchors"
 # What the kernel printed after our last load of each anchor: what differs from it later is drift.
 LOADED = f"{STATE}/loaded.json"
+# What the kernel is to load at boot, for /etc/pf.conf to include.
+BOOT_RULES = f"{CONFIGURATION}/pf.conf"
+BOOT_RULES_HEADER = "# Written by bsdvirt.pfnet, for the main rules of pf to include: the networks that start at boot.\n"
+# What rc(8) is to make at boot, beside the user's own rc.conf.
+RC_CONF_D = "/etc/rc.conf.d"
+BOOT_INTERFACES = f"{RC_CONF_D}/network/pfnet"
+BOOT_ROUTES = f"{RC_CONF_D}/routing/pfnet"
+MAIN_RULES = "/etc/pf.conf"
+# Where rc(8) is told of another file of main rules, the last one counting.
+RC_CONF = ("/etc/rc.conf", "/etc/rc.conf.local", "/etc/rc.conf.d/pf")
+# How a run that is under way, or was cut short, is taken back, and how far it got.
+JOURNAL = f"{STATE}/journal.json"
+PROGRESS = f"{STATE}/journal.progress"
+# What was taken back while nobody was there to be told.
+TAKEN_BACK = f"{STATE}/taken-back.json"
 # Format of the JSON files; a file of another format is refused, not guessed at.
 FORMAT = 1
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
@@ -17,16 +19,25 @@ if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import Host
 
 
+# What a run writes for the host as a whole.
+FILES = (layout.LOADED, layout.BOOT_RULES, layout.BOOT_INTERFACES, layout.BOOT_ROUTES)
+
+
 class Unreadable(Exception):
     """A file of ours that another version or another hand wrote; the text names it and the remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-    """A network as a former run installed it: what layout.definition_path holds. `bridge` is its name, also where the host chose it."""
+    """A network as a former run installed it: what layout.definition_path holds.
+
+    `bridge` and `unit` are the names of its bridge, also where the host chose them; `settings` the rest of the bridge, as its document had it.
+    """
 
     anchor_root: str
     bridge: str
+    unit: str
+    settings: dict[str, t.Any]
     network: dict[str, t.Any]
     text: str
 
@@ -50,13 +61,18 @@ class Definition:
         """Gateways by destination."""
         return {route["address"]: route["gateway"] for route in self.network.get("routes", ())}
 
+    @property
+    def autostart(self) -> bool:
+        return bool(self.network.get("autostart", True))
+
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
     """A host as found.
 
     `forwarding` has the families that it forwards, inet and inet6. `anchors` and `loaded` go by the anchor's path; `loaded` is what
-    layout.LOADED holds, `files` is text by path.
+    layout.LOADED holds, `files` is text by path. `main_rules` is the text of the host's pf.conf, `in_the_way` has the files in the place of folders of
+    rc(8).
     """
 
     host_id: str
@@ -68,6 +84,8 @@ class Observed:
     definitions: dict[str, Definition]
     loaded: dict[str, t.Any]
     files: dict[str, str]
+    main_rules: str = ""
+    in_the_way: tuple[str, ...] = ()
 
 
 def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: str) -> Observed:
@@ -92,10 +110,18 @@ def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: st
         loaded=loaded["anchors"],
         files={
             path: text
-            for path in [layout.LOADED, *(layout.anchor_file(name) for name in {*definitions, *(document["name"] for document in documents)})]
+            for path in [*FILES, *(layout.anchor_file(name) for name in {*definitions, *(document["name"] for document in documents)})]
             if (text := host.read(path)) is not None
         },
+        main_rules=_main_rules(host),
+        in_the_way=tuple(folder for folder in map(os.path.dirname, (layout.BOOT_INTERFACES, layout.BOOT_ROUTES)) if host.is_file(folder)),
     )
+
+
+def _main_rules(host: Host) -> str:
+    """The text of the pf.conf that is loaded at boot, also where rc.conf(5) names another one."""
+    named = [path for file in layout.RC_CONF for path in re.findall(r"""^\s*pf_rules=["']?([^"'\s]+)""", host.read(file) or "", re.MULTILINE)]
+    return host.read((named or [layout.MAIN_RULES])[-1]) or ""
 
 
 def _forwarding(host: Host) -> frozenset[str]:
@@ -112,7 +138,9 @@ def _definitions(host: Host) -> dict[str, Definition]:
         if file.endswith(".json") and not file.startswith("."):
             path = f"{layout.DEFINITIONS}/{file}"
             data = t.cast("dict[str, t.Any]", _json(host, path, {"format", "anchor_root", "bridge", "network"}))
-            definitions[file[: -len(".json")]] = Definition(data["anchor_root"], data["bridge"], data["network"], t.cast(str, host.read(path)))
+            settings = dict(data["bridge"])
+            name, unit = settings.pop("name"), settings.pop("unit")
+            definitions[file[: -len(".json")]] = Definition(data["anchor_root"], name, unit, settings, data["network"], t.cast(str, host.read(path)))
     return definitions
 
 

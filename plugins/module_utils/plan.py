@@ -10,10 +10,11 @@ import ipaddress
 import json
 import typing as t
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import bridges, layout, routes
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import boot, bridges, layout, routes, states
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import Loads, anchor_text, digest, drift, plan_egress
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import derived_mac
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.forwards import Taken, refuse_taken, taken_by_rules
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import KillStates, Phase, Plan, Step
 
 if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
@@ -36,7 +37,10 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     loads = Loads()
     removed = _removed(wanted, observed)
     names = bridges.free_names(wanted.documents, {name: known.bridge for name, known in observed.definitions.items()}, observed.interfaces)
-    documents = [{**document, "bridge": {**document["bridge"], "name": names[document["name"]]}} for document in wanted.documents]
+    units = bridges.free_units(names, observed.definitions, observed.interfaces)
+    documents = [
+        {**document, "bridge": {**document["bridge"], "name": names[document["name"]], "unit": units[document["name"]]}} for document in wanted.documents
+    ]
     listed = {document["name"] for document in documents}
     # Networks of ours that this run neither lists nor removes.
     others = {name: known for name, known in observed.definitions.items() if name not in listed and name not in removed}
@@ -51,6 +55,8 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
         made.outcomes.append(_plan_removal(name, at, wanted.force, names.values(), observed, loads, made))
     made.outcomes += [{"name": name, "action": "unchanged", "reasons": ["the host has no such network"]} for name in wanted.absent if name not in removed]
     loads.plan(observed, made)
+    _plan_boot(documents, others, wanted.anchor_root, observed, made)
+    _plan_states(documents, others, removed, observed, made)
     _warn(documents, wanted.anchor_root, observed, made)
     made.steps.sort(key=lambda step: step.phase)
     return made
@@ -102,7 +108,7 @@ def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Obse
     last = observed.loaded.get(path)
     egress = plan_egress(document, at, observed, made)
     text = anchor_text(document, document["bridge"]["name"], egress)
-    definition = definition_text(document, root, document["bridge"]["name"])
+    definition = definition_text(document, root)
     installed = observed.files.get(layout.anchor_file(name))
 
     changes, drifted = [], []
@@ -149,6 +155,9 @@ def _plan_removal(name: str, at: str, force: bool, claimed: t.Collection[str], o
     loads.remove(known.anchor_root, name)
     if known.bridge not in claimed:
         bridges.plan_removal(known, at, name, force, observed, made)
+    else:
+        # They would go with the bridge.
+        routes.plan_removal(known, observed, made)
     installed = observed.files.get(layout.anchor_file(name))
     made.diff(layout.anchor_file(name), installed or "", "")
     made.file(layout.anchor_file(name), None, installed, layout.CONFIGURATION)
@@ -156,9 +165,48 @@ def _plan_removal(name: str, at: str, force: bool, claimed: t.Collection[str], o
     return {"name": name, "action": "removed", "reasons": ["it is not listed" if at == "prune" else "it is to be absent"]}
 
 
-def definition_text(document: dict[str, t.Any], root: str, bridge: str) -> str:
-    """What layout.definition_path holds of a network."""
-    return json.dumps({"format": layout.FORMAT, "anchor_root": root, "bridge": bridge, "network": document["definition"]}, indent=2, sort_keys=True) + "\n"
+def definition_text(document: dict[str, t.Any], root: str) -> str:
+    """What layout.definition_path holds of a network; the document has the name and the unit of its bridge."""
+    data = {"format": layout.FORMAT, "anchor_root": root, "bridge": document["bridge"], "network": document["definition"]}
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+def _plan_boot(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Definition], root: str, observed: Observed, made: Plan) -> None:
+    """The files for the boot hold every network that starts by itself, also those that this run does not list."""
+    former = {name: _autostart(name, known, observed.host_id) for name, known in observed.definitions.items() if known.autostart}
+    networks = {name: network for name, network in former.items() if name in others}
+    for document in documents:
+        if document["definition"].get("autostart", True):
+            bridge = {**document["bridge"], "mac": document["bridge"]["mac"] or derived_mac(observed.host_id, document["name"])}
+            networks[document["name"]] = boot.Autostart(document["name"], f"{root}/{document['name']}", bridge, document["routes"])
+    drifted = boot.plan_boot([networks[name] for name in sorted(networks)], list(former.values()), observed, made)
+    for outcome in made.outcomes:
+        reasons = [f"drift: {reason}" for reason in drifted.get(outcome["name"], ())]
+        if reasons and outcome["action"] in ("unchanged", "repaired"):
+            outcome["action"] = "repaired"
+            outcome["reasons"] += reasons
+
+
+def _autostart(name: str, known: Definition, host_id: str) -> boot.Autostart:
+    bridge = {**known.settings, "name": known.bridge, "unit": known.unit, "mac": known.settings["mac"] or derived_mac(host_id, name)}
+    routes = [{"destination": destination, "gateway": gateway} for destination, gateway in known.routes.items()]
+    return boot.Autostart(name, f"{known.anchor_root}/{name}", bridge, routes)
+
+
+def _plan_states(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Definition], removed: t.Container[str], observed: Observed, made: Plan) -> None:
+    """End what a network that goes has connected, and what one that changes does not allow any more."""
+    before = {name: known.network for name, known in observed.definitions.items()}
+    after = {**{name: before[name] for name in others}, **{document["name"]: document["definition"] for document in documents}}
+    own = {address.partition("/")[0] for interface in observed.interfaces.values() for address in interface.addresses}
+    narrowed = []
+    for name, network in before.items():
+        was = states.policy(network, before, own)
+        is_now = states.policy(after[name], after, own) if name in after else None
+        if was != is_now:
+            narrowed.append({"name": name, "before": was, "after": is_now})
+    if narrowed:
+        what = ", ".join(f"{each['name']}{'' if each['after'] is None else ' that its rules no longer allow'}" for each in narrowed)
+        made.steps.append(Step(Phase.KILL, f"end connections of {what}", KillStates(tuple(narrowed))))
 
 
 # What does not work without each hook of the main ruleset.

@@ -41,7 +41,7 @@ def refuse_conflicts(document: dict[str, t.Any], at: str, observed: Observed, ma
 def plan_routes(document: dict[str, t.Any], old: Definition | None, observed: Observed, made: Plan) -> list[str]:
     """Add the steps that make the static routes to networks behind guests; gives the reasons for them in words."""
     wanted = {route["destination"]: route["gateway"] for route in document["routes"]}
-    present = {str(route.network): route.gateway for route in observed.routes if route.network is not None}
+    present = _present(observed)
     reasons = []
     for destination, gateway in (old.routes if old else {}).items():
         if wanted.get(destination) != gateway and present.get(destination) == gateway:
@@ -52,6 +52,19 @@ def plan_routes(document: dict[str, t.Any], old: Definition | None, observed: Ob
             reasons.append(f"the route to {destination} by {gateway} is missing")
             made.steps.append(_step(Phase.ROUTE, "add", destination, gateway))
     return reasons
+
+
+def plan_removal(known: Definition, observed: Observed, made: Plan) -> None:
+    """Add the steps that take the static routes of a removed network away whose bridge stays."""
+    present = _present(observed)
+    for destination, gateway in known.routes.items():
+        if present.get(destination) == gateway:
+            made.steps.append(_step(Phase.RELEASE, "delete", destination, gateway))
+
+
+def _present(observed: Observed) -> dict[str, str]:
+    """The gateways of the host's routes by destination."""
+    return {str(route.network): route.gateway for route in observed.routes if route.network is not None}
 
 
 def _step(phase: Phase, verb: str, destination: str, gateway: str) -> Step:

@@ -19,10 +19,14 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class CreateBridge:
-    """Create a bridge of that name, in that interface group from the first: what a run that is cut short leaves, the next one knows for its own."""
+    """Create the bridge `unit`, such as bridge1000, under its name, in that interface group from the first.
+
+    The unit is the one that it has after a boot, so that rc(8) finds it there already.
+    """
 
     name: str
     group: str
+    unit: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,21 +54,41 @@ class RecordLoaded:
     keep: dict[str, t.Any]
 
 
-Action = t.Union[Run, CreateBridge, WriteFile, LoadAnchors, RecordLoaded]
+@dataclasses.dataclass(frozen=True)
+class KillStates:
+    """End the connections that were allowed to networks before and are not any more: {name, before, after} each, policies of states.py.
+
+    `after` None: the network is gone. It cannot be taken back.
+    """
+
+    networks: tuple[dict[str, t.Any], ...]
+
+
+Action = t.Union[Run, CreateBridge, WriteFile, LoadAnchors, RecordLoaded, KillStates]
 
 
 class Phase(enum.IntEnum):
-    """The order of steps: rules stand before a bridge is up and stay until it is down, so that no packet passes it unfiltered."""
+    """The order of steps.
 
-    QUIESCE = 1
-    LOAD = 2
-    RELEASE = 3
-    BUILD = 4
-    ROUTE = 5
-    FILES = 6
-    RECORD = 7
-    FLUSH = 8
-    DESTROY = 9
+    In the kernel: rules stand before a bridge is up and stay until it is down, so that no packet passes it unfiltered. In files: a power cut
+    at any moment leaves a host that boots with its rules. Anchors are there before the lines that load them, these before the lines that
+    make bridges, and what goes does so the other way round.
+    """
+
+    QUIESCE = enum.auto()
+    LOAD = enum.auto()
+    RELEASE = enum.auto()
+    BUILD = enum.auto()
+    ROUTE = enum.auto()
+    FILES = enum.auto()
+    BOOT_RULES = enum.auto()
+    BOOT_INTERFACES = enum.auto()
+    BOOT_RULES_GO = enum.auto()
+    FILES_GO = enum.auto()
+    RECORD = enum.auto()
+    FLUSH = enum.auto()
+    DESTROY = enum.auto()
+    KILL = enum.auto()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +103,7 @@ class Step:
 
 @dataclasses.dataclass
 class Plan:
-    """Steps in order, one outcome {name, action, reasons} a network, and what to tell the user.
+    """Steps in order, one outcome {name, action, reasons} for each thing that was asked for, and what to tell the user.
 
     With `problems` ({path, found, allowed} each) nothing is to be carried out.
     """
@@ -97,11 +121,12 @@ class Plan:
         """A step of ifconfig(8), and the words that take it back."""
         self.steps.append(Step(phase, what, Run(("ifconfig", *words)), (Run(("ifconfig", *undo)),) if undo else ()))
 
-    def file(self, path: str, text: str | None, before: str | None, base: str) -> None:
+    def file(self, path: str, text: str | None, before: str | None, base: str, phase: Phase | None = None) -> None:
         """A step that makes a file hold `text`, or be gone, unless it is so already."""
         if text != before:
             what = f"{'write' if text is not None else 'remove'} {path}"
-            self.steps.append(Step(Phase.FILES, what, WriteFile(path, text, base), (WriteFile(path, before, base),)))
+            phase = phase or (Phase.FILES if text is not None else Phase.FILES_GO)
+            self.steps.append(Step(phase, what, WriteFile(path, text, base), (WriteFile(path, before, base),)))
 
     def diff(self, header: str, before: str, after: str) -> None:
         if before != after:

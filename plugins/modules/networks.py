@@ -37,6 +37,7 @@ attributes:
     description: Target systems on which the module runs. Tried with FreeBSD 15.1.
 extends_documentation_fragment:
   - bsdvirt.pfnet.attributes
+  - bsdvirt.pfnet.confirm
   - bsdvirt.pfnet.definition
 options:
   _documents:
@@ -157,63 +158,38 @@ problems:
       allowed: a subnet apart from 192.168.122.0/24 of networks[0].ips[0].address
 """
 
-import contextlib
-import platform
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import pf
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.arguments import NETWORKS
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError, Host, Locked
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Unreadable, observe
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import observe
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, plan
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.run import CONFIRM, Change, run
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import Host
+    from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=NETWORKS, supports_check_mode=True)
-    if platform.system() != "FreeBSD":
-        module.fail_json(msg=f"This module is for FreeBSD; this host runs {platform.system()}.")
-    if module.params["_documents"] is None:
+    module = AnsibleModule(argument_spec={**NETWORKS, **CONFIRM}, supports_check_mode=True)
+    params = module.params
+    if params["_documents"] is None and not params["_confirm"]:
         module.fail_json(
             msg="This module runs through its action plugin, which checks and renders the definitions: call it as a task named bsdvirt.pfnet.networks."
         )
-    host = Host(module)
-    try:
-        # Looking needs no lock, and check mode leaves no file behind, not even an empty one.
-        with contextlib.nullcontext() if module.check_mode else host.locked():
-            result = run(module, host)
-    except pf.NotLoaded as error:
-        module.fail_json(msg=f"pf cannot be reached ({error}). If it is not loaded: run `kldload pf`, and `sysrc pf_enable=YES` for the next boot.")
-    except (pf.RootInUse, Locked, Unreadable, CommandError, StepFailed) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
 
+    def planner(host: Host) -> Plan:
+        wanted = Wanted(
+            documents=tuple(params["_documents"]),
+            anchor_root=params["anchor_root"],
+            absent=tuple(network["name"] for network in params["networks"]) if params["state"] == "absent" else (),
+            prune=params["prune"],
+            force=params["force"],
+        )
+        return plan(wanted, observe(host, wanted.documents, wanted.anchor_root))
 
-def run(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
-    """Make the host what the parameters say, or in check mode find out what that would take; gives the result."""
-    params = module.params
-    absent = params["state"] == "absent"
-    wanted = Wanted(
-        documents=tuple(params["_documents"]),
-        anchor_root=params["anchor_root"],
-        absent=tuple(network["name"] for network in params["networks"]) if absent else (),
-        prune=params["prune"],
-        force=params["force"],
-    )
-    made = plan(wanted, observe(host, wanted.documents, wanted.anchor_root))
-    if made.problems:
-        lines = "\n".join("- {path}: found {found}; allowed: {allowed}".format(**problem) for problem in made.problems)
-        module.fail_json(msg=f"The definition does not fit this host, which has not been changed:\n{lines}", problems=made.problems)
-    check(host, made)
-    if not module.check_mode:
-        apply(host, made)
-    for warning in made.warnings:
-        module.warn(warning)
-    result: dict[str, t.Any] = {"changed": bool(made.steps), "networks": made.outcomes, "steps": [step.what for step in made.steps]}
-    if module._diff:
-        result["diff"] = made.diffs
-    return result
+    run(module, Change(planner, lambda made: {"networks": made.outcomes}, "definition"))
 
 
 if __name__ == "__main__":

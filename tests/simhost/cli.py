@@ -15,6 +15,7 @@ from pathlib import Path
 
 USAGE = """\
 usage: python -m simhost create DIR --host NAME                     make a host and boot it
+       python -m simhost reboot DIR                                 boot it again
        python -m simhost run [--visible PATH] DIR -- COMMAND ...    run a command on the host, which sees PATH of this machine
        python -m simhost COMMAND ...                                be one of the host's commands (the host's folder is in $SIMHOST)"""
 
@@ -78,6 +79,22 @@ def _create(argv: list[str]) -> int:
     return 0
 
 
+def _is_host(directory: Path) -> bool:
+    if (directory / "state.json").exists():
+        return True
+    print(f"simhost: {directory} is no host; 'python -m simhost create {directory} --host fresh' makes one", file=sys.stderr)
+    return False
+
+
+def _reboot(directory: Path) -> int:
+    from . import create
+
+    if not _is_host(directory):
+        return 2
+    create.reboot(directory)
+    return 0
+
+
 def _run(argv: list[str]) -> int:
     from . import namespace
 
@@ -92,8 +109,7 @@ def _run(argv: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     directory = Path(argv[0])
-    if not (directory / "state.json").exists():
-        print(f"simhost: {directory} is no host; 'python -m simhost create {directory} --host fresh' makes one", file=sys.stderr)
+    if not _is_host(directory):
         return 2
     environment = namespace.environment(directory)
     try:
@@ -113,6 +129,8 @@ def main(argv: list[str]) -> int:
         return 0 if argv else 2
     if argv[0] == "create":
         return _create(argv[1:])
+    if argv[0] == "reboot" and len(argv) == 2 and not argv[1].startswith("-"):
+        return _reboot(Path(argv[1]))
     if argv[0] == "run":
         return _run(argv[1:])
     return run_command(argv[0], argv[1:])

@@ -5,7 +5,8 @@
 """Make a simulated host from its description in ``hosts/NAME.json``, and boot it.
 
 A description has ``files`` (path: list of lines), ``interfaces`` (``{name, ether}``), ``dhcp`` (what the network gives an interface
-that asks, as address/prefix), ``neighbours`` (``{address, ether, interface, expires}``), ``sysctl`` and ``modules`` (what the boot loader sets and loads).
+that asks, as address/prefix), ``neighbours`` (``{address, ether, interface, expires}``), ``sysctl`` and ``modules`` (what the boot loader sets and loads
+besides what /boot/loader.conf says).
 """
 
 from __future__ import annotations
@@ -16,11 +17,9 @@ import shlex
 import shutil
 import sys
 import typing as t
-import uuid
 from pathlib import Path
 
-from . import rc, state
-from .kernel import drivers, modules, sysctl
+from . import machine, state
 from .namespace import COMMAND_DIRECTORIES
 from .state import OWN_DIRECTORIES
 
@@ -49,16 +48,15 @@ def create(directory: Path, name: str) -> None:
     _make_commands(directory)
     (directory / "mnt").mkdir()
     (directory / "init").write_text("init\n", encoding="ascii")
-    kernel = _kernel(name, description)
-    (directory / "state.json").write_text(json.dumps(kernel, indent=1) + "\n", encoding="utf-8")
+    (directory / "state.json").write_text("{}\n", encoding="utf-8")
     with state.opened(directory) as host:
-        rc.boot(host)
-    (directory / "root/etc/hostname").write_text(kernel_hostname(directory) + "\n", encoding="utf-8")
+        machine.start(host, machine.describe(name, description))
 
 
-def kernel_hostname(directory: Path) -> str:
-    """The name that the host has given itself at boot."""
-    return str(json.loads((directory / "state.json").read_text(encoding="utf-8"))["sysctl"]["kern.hostname"])
+def reboot(directory: Path) -> None:
+    """Start the machine of a host again: a new kernel, which boots from the files that are there."""
+    with state.opened(directory) as host:
+        machine.restart(host)
 
 
 def _make_files(directory: Path, description: dict[str, t.Any]) -> None:
@@ -93,24 +91,3 @@ def _make_commands(directory: Path) -> None:
             script = directory / "commands" / folder.lstrip("/") / command
             script.write_text(f'#!/bin/sh\n{setting} exec {shlex.quote(str(python))} -s -m simhost {command} "$@"\n', encoding="utf-8")
             script.chmod(0o755)
-
-
-def _kernel(name: str, description: dict[str, t.Any]) -> dict[str, t.Any]:
-    kernel: dict[str, t.Any] = {
-        "clock": {"now": 0, "pending": []},
-        "modules": list(modules.BUILT_IN),
-        "sysctl": {},
-        "interfaces": [],
-        "groups": {"lo": ["lo0"]},
-        "routes": {"inet": [], "inet6": []},
-        "dhcp": description.get("dhcp", {}),
-        "neighbours": description.get("neighbours", []),
-        "pf": None,
-    }
-    sysctl.initialize(kernel, {"kern.hostuuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.simhost")), **description.get("sysctl", {})})
-    for entry in description["interfaces"]:
-        drivers.attach(kernel, "ether", entry["name"]).update(ether=entry["ether"], hwaddr=entry["ether"])
-    drivers.attach(kernel, "lo", "lo0")
-    for module in description.get("modules", []):
-        modules.load(kernel, module)
-    return kernel

@@ -31,4 +31,8 @@ def wait(host: Host, milliseconds: int) -> None:
             from .rc import devd
 
             devd.interface_attached(host, *event["arguments"])
+        elif event["event"] == "reboot":
+            from . import machine
+
+            machine.restart(host)
     host.kernel["clock"]["now"] = max(until, clock.now(host.kernel))

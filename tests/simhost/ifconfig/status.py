@@ -88,7 +88,8 @@ def print_interface(kernel: Kernel, interface: Interface, family: str | None, fo
     if family in (None, "inet6") and interface["nd6"]:
         print(f"\tnd6 options={bits(ND6_FLAGS, interface['nd6'])}")
     if driver:
-        print(f"\tdrivername: {interface['unit']}")
+        # Both ends of an epair have the driver's name and unit.
+        print(f"\tdrivername: {interface['unit'].rstrip('ab') if interface['kind'] == 'epair' else interface['unit']}")
 
 
 def _print_link(interface: Interface, form: Format) -> None:

@@ -9,15 +9,18 @@ Pending events are ``{at, event, arguments}``. Each command takes COMMAND_MS; th
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 Kernel = dict[str, t.Any]
 
 COMMAND_MS = 200
+# What time it is, in seconds since 1970, when the clock begins.
+BEGINNING = 1_763_881_380
 
 
 def now(kernel: Kernel) -> int:
-    """Milliseconds since the host booted."""
+    """Milliseconds since the host booted for the first time."""
     return int(kernel["clock"]["now"])
 
 
@@ -34,3 +37,8 @@ def next_due(kernel: Kernel, until: int) -> dict[str, t.Any] | None:
         pending.remove(event)
         kernel["clock"]["now"] = max(now(kernel), event["at"])
     return event
+
+
+def date(milliseconds: int) -> str:
+    """A time of the clock as ctime(3) writes it, ``Sun Nov 23 07:03:00 2025``."""
+    return time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(BEGINNING + milliseconds // 1000))

@@ -20,7 +20,7 @@ READ_ONLY: dict[str, str] = {
     "kern.osrevision": "199506",
     "kern.version": "FreeBSD 15.1-RELEASE-p1 GENERIC\n",
     "kern.osreldate": "1501000",
-    "kern.boottime": "{ sec = 1763881380, usec = 0 } Sun Nov 23 07:03:00 2025",
+    "kern.boottime": "",
     "kern.bootfile": "/boot/kernel/kernel",
     "kern.module_path": "/boot/kernel;/boot/modules;/boot/dtb;/boot/overlays",
     "kern.features.inet": "1",

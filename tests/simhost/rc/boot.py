@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from .. import program
 from ..kernel import modules
 from ..kernel.errors import KernelError
 from ..state import Host
@@ -30,11 +31,33 @@ def boot(host: Host) -> None:
 
 
 def _run(host: Host, variables: dict[str, str]) -> None:
+    _clean_var(host, variables)
+    _set_variables(host, "-i")
     for module in variables.get("kld_list", "").split():
         try:
             modules.load(host.kernel, module)
         except KernelError:
             continue  # rc.d/kld goes on with the next one
-    NETIF.run(host, "start", [])
-    PF.run(host, "start", [])
-    ROUTING.run(host, "start", [])
+    for script in (NETIF, ROUTING, PF):
+        script.run(host, "start", [])
+    _set_variables(host)
+
+
+def _clean_var(host: Host, variables: dict[str, str]) -> None:
+    """Remove the files that the last boot's processes have left in /var/run (the script cleanvar); folders stay."""
+    if not config.is_yes(variables, "cleanvar_enable"):
+        return
+    for folder in ("/var/run", "/var/spool/lock"):
+        there = host.path(folder)
+        if there.is_dir():
+            for path in there.rglob("*"):
+                if not path.is_symlink() and (path.is_file() or (path.is_socket() and path.name not in ("log", "logpriv"))):
+                    path.unlink()
+            (there / "clean_var").touch()
+
+
+def _set_variables(host: Host, *flags: str) -> None:
+    """Set what sysctl.conf says (the script sysctl): what is not known yet at first is set at the end of the boot."""
+    for file in ("/etc/sysctl.conf", "/etc/sysctl.conf.local"):
+        if host.path(file).is_file():
+            program.invoke(host, "sysctl", [*flags, "-f", file])

@@ -12,9 +12,28 @@ import subprocess
 
 from ..program import CommandError
 from ..state import Host
+from . import words
 
 # What the shell itself has in its table of variables.
-SHELL_VARIABLES = {"IFS", "OPTIND", "PATH", "PPID", "PS1", "PS2", "PS4", "PWD", "OLDPWD", "OPTARG", "_", "_file", "_folder", "_read", "SHLVL"}
+SHELL_VARIABLES = {
+    "IFS",
+    "OPTIND",
+    "PATH",
+    "PPID",
+    "PS1",
+    "PS2",
+    "PS4",
+    "PWD",
+    "OLDPWD",
+    "OPTARG",
+    "_",
+    "_file",
+    "_folder",
+    "_prefix",
+    "_read",
+    "_service",
+    "SHLVL",
+}
 SOURCE = """
 _read() { if [ -r "$1" ]; then . "$1"; fi; }
 """
@@ -41,21 +60,28 @@ def sourced(host: Host, files: list[str], *, after: str = "") -> dict[str, str]:
 def load(host: Host, *services: str) -> dict[str, str]:
     """The variables that a script sees which loads the configuration of these services, rc.conf.d included."""
     root = shlex.quote(str(host.root))
-    folders = " ".join(f"{prefix}/rc.conf.d/{service}" for service in services for prefix in ("/etc", "/usr/local/etc"))
     after = f"""
 for _file in $rc_conf_files; do _read {root}"$_file"; done
-for _folder in {folders}; do
-    if [ -f {root}"$_folder" ]; then _read {root}"$_folder"
-    elif [ -d {root}"$_folder" ]; then for _file in {root}"$_folder"/*; do if [ -f "$_file" ]; then _read "$_file"; fi; done
-    fi
+for _service in {" ".join(services)}; do
+    for _prefix in /etc $local_startup; do
+        _folder={root}"${{_prefix%/rc.d}}/rc.conf.d/$_service"
+        if [ -f "$_folder" ]; then _read "$_folder"
+        elif [ -d "$_folder" ]; then for _file in "$_folder"/*; do if [ -f "$_file" ]; then _read "$_file"; fi; done
+        fi
+    done
 done
 """
     return sourced(host, ["/etc/defaults/rc.conf"], after=after)
 
 
 def interface_variable(variables: dict[str, str], interface: str, pattern: str, default: str = "") -> str:
-    """The value of a variable for an interface, ``ifconfig_IF_descr`` with IF replaced by its name."""
-    return variables.get(pattern.replace("IF", re.sub(r"[.\-/+]", "_", interface)), default)
+    """The value of a variable for an interface, ``ifconfig_IF_descr`` with IF replaced by its name, as ``get_if_var`` prints it."""
+    return words.echoed(variables.get(variable_name(interface, pattern), default))
+
+
+def variable_name(interface: str, pattern: str) -> str:
+    """The variable that a pattern stands for: a name in which the shell allows all characters of the interface's."""
+    return pattern.replace("IF", re.sub(r"[.\-/+]", "_", interface))
 
 
 def is_yes(variables: dict[str, str], name: str) -> bool:

@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 from ..kernel import interfaces
 from ..program import NotSimulated
-from . import config
+from . import config, words
 from .routing import ROUTING
 from .script import Run, Script
 
 PSEUDO_ARGUMENTS = ("dhcp", "noauto", "nosyncdhcp", "syncdhcp", "wpa", "hostap")
+DHCP_ARGUMENTS = ("dhcp", "nosyncdhcp", "syncdhcp")
 FAMILIES = ("inet", "inet6", "link", "ether")
 # What netif waits for duplicate address detection after it has set IPv6 addresses: dad_count and one second.
 DAD_WAIT_MS = 2000
@@ -84,25 +84,35 @@ def rename(run: Run, names: list[str]) -> None:
     for name in names or [interface["name"] for interface in interfaces.of(run.host.kernel)]:
         new_name = _variable(run, name, "ifconfig_IF_name")
         if new_name:
-            run.command("ifconfig", name, "name", new_name)
+            run.command("ifconfig", name, "name", *new_name.split())
 
 
 def _variable(run: Run, name: str, pattern: str, default: str = "") -> str:
     return config.interface_variable(run.variables, name, pattern, default)
 
 
-def _arguments(run: Run, name: str, suffix: str = "") -> list[str]:
-    words = _variable(run, name, f"ifconfig_IF{suffix}", run.variables.get("ifconfig_DEFAULT", "")).split()
-    return [word for word in words if word.lower() not in PSEUDO_ARGUMENTS]
+def _all_arguments(run: Run, name: str, suffix: str = "") -> list[str]:
+    return _variable(run, name, f"ifconfig_IF{suffix}", run.variables.get("ifconfig_DEFAULT", "")).split()
+
+
+def _arguments(run: Run, name: str, suffix: str = "") -> str:
+    """What of an interface's variable is for ifconfig, not yet evaluated."""
+    kept: list[str] = []
+    given = iter(_all_arguments(run, name, suffix))
+    for word in given:
+        if word == "vnet":
+            next(given, "")  # the jail that it names
+        elif word.lower() not in PSEUDO_ARGUMENTS:
+            kept.append(word)
+    return words.echoed(" ".join(kept))
 
 
 def _is_dhcp(run: Run, name: str) -> bool:
-    words = _variable(run, name, "ifconfig_IF", run.variables.get("ifconfig_DEFAULT", "")).lower().split()
-    return "dhcp" in words or "syncdhcp" in words
+    return any(word.lower() in DHCP_ARGUMENTS for word in _all_arguments(run, name))
 
 
 def _is_ipv6(run: Run, name: str) -> bool:
-    return name == "lo0" or bool(_arguments(run, name, "_ipv6"))
+    return name == "lo0" or bool(_all_arguments(run, name, "_ipv6"))
 
 
 def _configure(run: Run, name: str) -> None:
@@ -112,15 +122,15 @@ def _configure(run: Run, name: str) -> None:
     arguments = _arguments(run, name)
     if arguments:
         # The script evaluates the line once more, so that quotes inside the variable's value count.
-        run.command("ifconfig", name, *shlex.split(" ".join(arguments)))
+        run.command("ifconfig", name, *words.evaluated(arguments))
         configured = True
     arguments = _arguments(run, name, "_ipv6")
     if arguments:
-        if re.match(r":|[0-9a-fA-F]*:", arguments[0]):
+        if re.match(r":|[0-9a-fA-F].*:", arguments):
             run.warn(f'$ifconfig_{name}_ipv6 needs leading "inet6" keyword for an IPv6 address.')
-            arguments.insert(0, "inet6")
+            arguments = f"inet6 {arguments}"
         run.command("ifconfig", name, "inet6", "-ifdisabled")
-        run.command("ifconfig", name, *shlex.split(" ".join(arguments)))
+        run.command("ifconfig", name, *words.evaluated(arguments))
         configured = True
     for family in ("link", "ether"):
         _aliases(run, name, family, "alias")
@@ -140,29 +150,38 @@ def _aliases(run: Run, name: str, family: str, action: str) -> bool:
     """Add or remove the addresses of one family in ``ifconfig_IF_aliases`` and ``ifconfig_IF_aliasN``."""
     if family in ("link", "ether") and action == "-alias":
         return False
-    prefix = "ifconfig_" + re.sub(r"[.\-/+]", "_", name) + "_alias"
-    numbered = sorted((int(key.removeprefix(prefix)), key) for key in run.variables if re.fullmatch(f"{prefix}[0-9]+", key))
-    words = _variable(run, name, "ifconfig_IF_aliases").split()
-    for _number, key in numbered:
-        value = run.variables[key].split()
-        if value and value[0] not in FAMILIES and family == "inet" and action == "alias":
+    listed = _variable(run, name, "ifconfig_IF_aliases").split()
+    for key, value in _numbered_aliases(run, name):
+        if not value:
+            break
+        if value[0] in FAMILIES:
+            listed += value if value[0] == family else []
+        elif (family, action) == ("inet", "alias"):
             run.warn(f'${key} needs leading "inet" keyword for an IPv4 address.')
-            value.insert(0, "inet")
-        words += value
-    words += [word for address in _variable(run, name, "ipv4_addrs_IF").split() for word in ("inet", address)]
+            listed += ["inet", *value]
+    listed += [word for address in _variable(run, name, "ipv4_addrs_IF").split() for word in ("inet", address)]
     groups: list[list[str]] = []
-    for word in words:
+    for word in listed:
         if word in FAMILIES:
             groups.append([])
         if groups:
             groups[-1].append(word)
     done = False
     for group in groups:
-        if group[0] == family:
-            if re.search(r"[0-9a-fA-F]-[0-9a-fA-F]", group[1] if len(group) > 1 else ""):
+        if group[0] == family and len(group) > 1:
+            if re.search(r"[0-9a-fA-F]-", " ".join(group[1:])):
                 raise NotSimulated(f"a range of addresses, {group[1]}")
-            done |= run.command("ifconfig", name, *group, action) == 0
+            # All but the last are evaluated once more.
+            arguments = group if group is groups[-1] else words.evaluated(" ".join(group))
+            done |= run.command("ifconfig", name, *arguments, action) == 0
     return done
+
+
+def _numbered_aliases(run: Run, name: str) -> list[tuple[str, list[str]]]:
+    """The variables ``ifconfig_IF_aliasN`` in the order of their numbers, each with its words."""
+    prefix = config.variable_name(name, "ifconfig_IF_alias")
+    numbered = sorted((int(key.removeprefix(prefix)), key) for key in run.variables if re.fullmatch(f"{prefix}[0-9]+", key))
+    return [(key, words.fields(run.variables[key])) for _number, key in numbered]
 
 
 def _listed(run: Run) -> list[str]:
@@ -172,7 +191,7 @@ def _listed(run: Run) -> list[str]:
         listed = [
             interface["name"]
             for interface in interfaces.of(run.host.kernel)
-            if "noauto" not in _variable(run, interface["name"], "ifconfig_IF").lower().split()
+            if "noauto" not in (word.lower() for word in _all_arguments(run, interface["name"]))
         ]
     else:
         listed = [*names.split(), *run.variables.get("cloned_interfaces", "").split()]

@@ -29,8 +29,8 @@ OPTIONS = {
 def _static(run: Run, family: str, action: str, interface: str) -> bool:
     prefix = "ipv6_" if family == "inet6" else ""
     variables = run.variables
-    named = {f"{prefix}route_{name}": words for name, words in _fixed_routes(variables, family).items()}
-    listed = [*_fixed_routes(variables, family)]
+    fixed = _fixed_routes(variables, family)
+    listed = [*fixed]
     configured = variables.get(f"{prefix}static_routes", "").split()
     position = 1 if family == "inet" else len(listed) - ("_default" in listed)
     listed[position:position] = configured
@@ -39,10 +39,10 @@ def _static(run: Run, family: str, action: str, interface: str) -> bool:
         if interface and not name.endswith(f":{interface}"):
             code = 0
             continue
-        variable = f"{prefix}route_{name.partition(':')[0]}"
-        words = named.get(variable) or variables.get(variable, "").split()
+        name = name.rpartition(":")[0] or name
+        words = fixed.get(name) or config.interface_variable(variables, name, f"{prefix}route_IF").split()
         if not words:
-            run.warn(f"route_{name.partition(':')[0]} not found" + ("." if family == "inet" else ""))
+            run.warn(f"route_{name} not found" + ("." if family == "inet" else ""))
             code = 0
             continue
         code = run.command("route", action, *(["-inet6"] if family == "inet6" else []), *words)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from .. import program
 from ..state import Host
-from . import config
+from . import config, words
 
 COMMON_ACTIONS = ("start", "stop", "restart", "rcvar", "enable", "disable", "delete", "enabled", "describe", "extracommands")
 WITHOUT_RCVAR = ("rcvar", "delete", "enable", "describe", "status")
@@ -104,7 +104,11 @@ class Script:
                 print(f"Cannot '{action}' {self.name}. Set {self.rcvar} to YES in /etc/rc.conf or use 'one{action}' instead of '{action}'.")
             return 0
         if action in self.actions:
-            return self._start_checked(run, arguments) if action == "start" else self.actions[action](run, arguments)
+            try:
+                return self._start_checked(run, arguments) if action == "start" else self.actions[action](run, arguments)
+            except words.ShellSyntaxError as error:
+                print(f"eval: {error}", file=sys.stderr)
+                return 2
         if action == "restart":
             self._run(run, "stop", arguments)
             return self._run(run, "start", arguments)

@@ -12,7 +12,8 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import apply, check
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError, Host, Output
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import observe
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, plan
@@ -62,15 +63,35 @@ class InProcessHost(Host):
     def write(self, path: str, text: str | None, base: str) -> None:  # type: ignore[override]
         Host.write(self._there(path), text, self._there(base))
 
+    def append(self, path: str, text: str) -> None:  # type: ignore[override]
+        Host.append(self._there(path), text)
+
+    def is_file(self, path: str) -> bool:  # type: ignore[override]
+        return Host.is_file(self._there(path))
+
+    @contextlib.contextmanager
+    def locked(self) -> t.Iterator[None]:
+        yield
+
     def make(self, definitions: list[dict[str, t.Any]], **options: t.Any) -> Plan:
         """One run of the module: the plan it made, carried out."""
-        documents = t.cast("tuple[dict[str, t.Any], ...]", tuple(render(read_networks(definitions))))
-        wanted = Wanted(documents, "libvirt", **options)
-        made = plan(wanted, observe(self, wanted.documents, "libvirt"))
+        made = self.planned(definitions, **options)
         assert not made.problems, made.problems
         check(self, made)
-        apply(self, made)
+        journal.start(self, made, None)
+        try:
+            apply(self, made, lambda: journal.begin(self))
+        except StepFailed:
+            journal.end(self)
+            raise
+        journal.end(self)
         return made
+
+    def planned(self, definitions: list[dict[str, t.Any]], **options: t.Any) -> Plan:
+        """What a run would do."""
+        documents = t.cast("tuple[dict[str, t.Any], ...]", tuple(render(read_networks(definitions))))
+        wanted = Wanted(documents, "libvirt", **options)
+        return plan(wanted, observe(self, wanted.documents, "libvirt"))
 
     def everything(self) -> tuple[t.Any, dict[str, bytes]]:
         """All that the host is: its kernel, and its files."""

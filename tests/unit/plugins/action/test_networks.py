@@ -15,7 +15,9 @@ NETWORK = {"name": "default", "bridge": {"name": "virbr0"}, "forward": {"mode": 
 
 
 def arguments(**changes: t.Any) -> dict[str, t.Any]:
-    return _module_args({"networks": [NETWORK], "state": "present", "prune": False, "anchor_root": "libvirt", "force": False, **changes})
+    return _module_args(
+        {"networks": [NETWORK], "state": "present", "prune": False, "anchor_root": "libvirt", "force": False, "confirm_timeout": None, **changes}
+    )
 
 
 def test_a_document_a_network() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -76,11 +77,15 @@ def test_an_undo_that_fails_is_reported_and_the_others_are_done(tmp_path: pathli
     assert "Undone: a.\nCould not be undone: b (fail b: exit code 1: no)." in str(caught.value)
 
 
-def test_a_bridge_that_could_not_be_named_is_destroyed(tmp_path: pathlib.Path) -> None:
-    host = RecordingHost(tmp_path, {"create": Output(1, "bridge0\n", "ifconfig: ioctl SIOCSIFNAME (set name): File exists\n")})
-    with pytest.raises(StepFailed, match="File exists\nNothing had been changed"):
-        apply(host, Plan(steps=[Step(Phase.BUILD, "create bridge virbr0", CreateBridge("virbr0", "pfnet"))]))
-    assert host.commands == ["ifconfig bridge create name virbr0 group pfnet", "ifconfig bridge0 destroy"]
+@pytest.mark.parametrize(
+    ("complaint", "destroyed"),
+    [("ioctl SIOCSIFNAME (set name): File exists", ["ifconfig bridge1000 destroy"]), ("interface bridge1000 already exists", [])],
+)
+def test_a_bridge_that_could_not_be_named_is_destroyed_and_one_that_was_there_is_not(tmp_path: pathlib.Path, complaint: str, destroyed: list[str]) -> None:
+    host = RecordingHost(tmp_path, {"create": Output(1, "", f"ifconfig: {complaint}\n")})
+    with pytest.raises(StepFailed, match=f"{re.escape(complaint)}\nNothing had been changed"):
+        apply(host, Plan(steps=[Step(Phase.BUILD, "create bridge virbr0", CreateBridge("virbr0", "pfnet", "bridge1000"))]))
+    assert host.commands == ["ifconfig bridge1000 create name virbr0 group pfnet", *destroyed]
 
 
 def test_what_the_kernel_prints_after_a_load_is_recorded(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing as t
 
 import pytest
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import boot, layout, pf
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import anchor_text, digest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import derived_mac
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Member, Route
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, definition_text, plan
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, LoadAnchors, Plan, RecordLoaded, Run, WriteFile
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, KillStates, LoadAnchors, Phase, Plan, RecordLoaded, Run, WriteFile
 
 HOOKS = frozenset({("anchor", "libvirt/*"), ("nat-anchor", "libvirt/*")})
 PF = pf.Pf(True, pf.Ruleset({"": ()}, HOOKS), pf.Ruleset({"": ()}, HOOKS))
@@ -70,14 +71,22 @@ def bridge_of(each: dict[str, t.Any], **changes: t.Any) -> Interface:
     return dataclasses.replace(found, **changes)
 
 
+def autostart(each: dict[str, t.Any], unit: int) -> boot.Autostart:
+    bridge = {**each["bridge"], "unit": f"bridge{unit}", "mac": each["bridge"]["mac"] or derived_mac("4c4c4544", each["name"])}
+    return boot.Autostart(each["name"], f"libvirt/{each['name']}", bridge, each["routes"])
+
+
 def host_with(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
     """A host as a run with these documents leaves it."""
+    starting = sorted((autostart(each, 1000 + number) for number, each in enumerate(documents)), key=lambda network: network.name)
     texts = {each["name"]: anchor_text(each, each["bridge"]["name"], "re0") for each in documents}
     entry = {"rules": list(LOADED.rules), "nat": list(LOADED.nat), "tables": {"natdst": ["0.0.0.0/0"]}}
-    definitions = {}
+    definitions: dict[str, Definition] = {}
     for each in documents:
-        bridge = each["bridge"]["name"]
-        definitions[each["name"]] = Definition("libvirt", bridge, each["definition"], definition_text(each, "libvirt", bridge))
+        bridge = {**each["bridge"], "unit": f"bridge{1000 + len(definitions)}"}
+        stored = definition_text({**each, "bridge": bridge}, "libvirt")
+        settings = {key: value for key, value in bridge.items() if key not in ("name", "unit")}
+        definitions[each["name"]] = Definition("libvirt", bridge["name"], bridge["unit"], settings, each["definition"], stored)
     return empty_host(
         *documents,
         **{
@@ -85,7 +94,13 @@ def host_with(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
             "anchors": {f"libvirt/{each['name']}": LOADED for each in documents},
             "definitions": definitions,
             "loaded": {f"libvirt/{name}": {"sha256": digest(text), **entry} for name, text in texts.items()},
-            "files": {layout.LOADED: "{}\n", **{layout.anchor_file(name): text for name, text in texts.items()}},
+            "files": {
+                layout.LOADED: "{}\n",
+                layout.BOOT_RULES: boot.rules_text(starting),
+                layout.BOOT_INTERFACES: boot.interfaces_text(starting) or "",
+                **({layout.BOOT_ROUTES: static} if (static := boot.routes_text(starting)) else {}),
+                **{layout.anchor_file(name): text for name, text in texts.items()},
+            },
             **changes,
         },
     )
@@ -106,6 +121,8 @@ def commands(made: Plan) -> list[str]:
             shown.append(f"create {action.name}")
         elif isinstance(action, WriteFile):
             shown.append(f"{'write' if action.text is not None else 'remove'} {action.path}")
+        elif isinstance(action, KillStates):
+            shown.append("kill " + ", ".join(network["name"] for network in action.networks))
         elif isinstance(action, LoadAnchors):
             shown.append("load " + ", ".join(f"{action.root}/{name}{'' if text is not None else ' (empty)'}" for name, text in action.texts.items()))
         else:
@@ -128,6 +145,8 @@ def test_a_new_network_has_its_rules_before_its_bridge() -> None:
         "ifconfig virbr0 up",
         "write /usr/local/etc/pfnet/anchors/default.conf",
         "write /usr/local/etc/pfnet/networks/default.json",
+        "write /usr/local/etc/pfnet/pf.conf",
+        "write /etc/rc.conf.d/network/pfnet",
         "record libvirt/default",
     ]
     assert outcome(made) == ("created", ["the host has no such network yet"])
@@ -203,8 +222,8 @@ def test_members_and_other_addresses_are_left_alone() -> None:
 
 
 def test_an_altered_file_is_written_again_without_a_load() -> None:
-    files = {layout.LOADED: "{}\n", layout.anchor_file("default"): "pass all\n"}
-    made = make(document(), observed=host_with(document(), files=files))
+    host = host_with(document())
+    made = make(document(), observed=dataclasses.replace(host, files={**host.files, layout.anchor_file("default"): "pass all\n"}))
     assert commands(made) == ["write /usr/local/etc/pfnet/anchors/default.conf"]
     assert outcome(made) == ("repaired", ["drift: /usr/local/etc/pfnet/anchors/default.conf was altered"])
 
@@ -217,7 +236,9 @@ def test_a_changed_subnet_takes_the_old_address_away_first() -> None:
         "ifconfig virbr0 inet 192.168.123.1/24 alias",
         "write /usr/local/etc/pfnet/anchors/default.conf",
         "write /usr/local/etc/pfnet/networks/default.json",
+        "write /etc/rc.conf.d/network/pfnet",
         "record libvirt/default",
+        "kill default",
     ]
     assert outcome(made)[0] == "updated"
 
@@ -247,11 +268,14 @@ def test_removal_takes_the_bridge_down_before_its_rules() -> None:
     assert commands(made) == [
         "ifconfig virbr1 down",
         "load libvirt/natnet (empty)",
+        "write /etc/rc.conf.d/network/pfnet",
+        "write /usr/local/etc/pfnet/pf.conf",
         "remove /usr/local/etc/pfnet/anchors/natnet.conf",
         "remove /usr/local/etc/pfnet/networks/natnet.json",
         "record ",
         "pfctl -a libvirt/natnet -F all",
         "ifconfig virbr1 destroy",
+        "kill natnet",
     ]
     assert made.outcomes == [{"name": "natnet", "action": "removed", "reasons": ["it is to be absent"]}]
 
@@ -281,13 +305,13 @@ def test_a_bridge_with_guests_is_removed_only_by_force() -> None:
     ]
     made = make(absent=("default",), observed=observed, force=True)
     assert not made.problems
-    assert commands(made)[-1] == "ifconfig virbr0 destroy"
+    assert commands(made)[-2:] == ["ifconfig virbr0 destroy", "kill default"]
 
 
 def test_a_network_under_another_name_takes_over_the_bridge() -> None:
     renamed = document("lan")
     made = make(renamed, observed=host_with(document(), anchors={"libvirt/lan": NO_ANCHOR}), prune=True)
-    assert not [command for command in commands(made) if command.startswith(("create", "ifconfig"))]
+    assert [command for command in commands(made) if command.startswith(("create", "ifconfig", "route"))] == []
     assert {entry["name"]: entry["action"] for entry in made.outcomes} == {"lan": "created", "default": "removed"}
 
 
@@ -353,11 +377,12 @@ def test_a_derived_mac_address_is_stable_and_of_one_host() -> None:
     assert f"ifconfig virbr0 ether {derived_mac('4c4c4544', 'default')}" in commands(made)
 
 
-def test_every_change_can_be_taken_back() -> None:
+def test_every_change_can_be_taken_back_but_for_ended_connections() -> None:
     changed = document(bridge="virbr9", address="10.1.1.1/24", anchor="pass\n")
     observed = host_with(document(), interfaces={"re0": RE0, "virbr0": bridge_of(document(), up=False, ether="58:9c:fc:10:22:49")})
     made = make(changed, observed=observed)
-    assert [step.what for step in made.steps if not step.undo] == []
+    assert [step.phase for step in made.steps if not step.undo] == [Phase.KILL]
+    assert made.steps[-1].phase == Phase.KILL
 
 
 def bridge_document(**settings: t.Any) -> dict[str, t.Any]:
@@ -382,7 +407,7 @@ def test_all_settings_of_a_new_bridge() -> None:
         members=[member("tap0", private=True, stp=True)],
     )
     made = make(wanted, observed=empty_host(wanted, interfaces={"re0": RE0, "tap0": TAP0}))
-    assert [command.removeprefix("ifconfig virbr0 ") for command in commands(made)[2:-3]] == [
+    assert [command.removeprefix("ifconfig virbr0 ") for command in commands(made)[2:-5]] == [
         "ether 52:54:00:db:0e:e5",
         "inet6 -ifdisabled auto_linklocal",
         "inet 192.168.122.1/24 alias",
@@ -444,7 +469,7 @@ def test_the_host_chooses_a_bridge_and_the_network_keeps_it() -> None:
     made = make(*documents, observed=empty_host(*documents, interfaces={"re0": RE0, "virbr1": Interface("virbr1", groups=("bridge",))}))
     assert [command for command in commands(made) if command.startswith("create")] == ["create virbr2", "create virbr0", "create virbr3"]
     (written,) = (step.do.text for step in made.steps if isinstance(step.do, WriteFile) and step.do.path.endswith("networks/default.json"))
-    assert '"bridge": "virbr2"' in (written or "")
+    assert json.loads(written or "")["bridge"]["name"] == "virbr2"
     kept = document(bridge="virbr7")
     unnamed = {**kept, "bridge": {**kept["bridge"], "name": None}}
     assert make(unnamed, observed=host_with(kept)).steps == []
@@ -457,14 +482,14 @@ def test_static_routes_come_after_the_bridge_and_go_before_it_changes() -> None:
         "routes": [{"address": "10.9.0.0/16", "gateway": "192.168.122.5"}, {"address": "fd09::/48", "gateway": "fd00:1::5"}],
     }
     made = make(wanted, observed=empty_host(wanted))
-    assert [command for command in commands(made) if "route" in command] == [
+    assert [command for command in commands(made) if command.startswith("route")] == [
         "route -n add -net 10.9.0.0/16 192.168.122.5",
         "route -n add -inet6 -net fd09::/48 fd00:1::5",
     ]
     routes = [DEFAULT, LAN, Route("10.9.0.0/16", "inet", "192.168.122.5", "virbr0"), Route("fd09::/48", "inet6", "fd00:1::5", "virbr0")]
     assert make(wanted, observed=host_with(wanted, routes=routes)).steps == []
     made = make(document(), observed=host_with(wanted, routes=routes))
-    assert [command for command in commands(made) if "route" in command] == [
+    assert [command for command in commands(made) if command.startswith("route")] == [
         "route -n delete -net 10.9.0.0/16 192.168.122.5",
         "route -n delete -inet6 -net fd09::/48 fd00:1::5",
     ]

@@ -12,6 +12,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.bsdvirt.pfnet.plugins.filter.render import render
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 
 EXAMPLES = sorted((pathlib.Path(__file__).parents[4] / "examples").glob("*.yml"))
 RULES = pathlib.Path(__file__).parent / "rules"
@@ -29,7 +30,8 @@ def declared(example: pathlib.Path) -> list[dict[str, t.Any]]:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
 def test_rules(example: pathlib.Path) -> None:
-    anchors = {path.rpartition("/")[2]: text for path, text in render(declared(example), egress="re0").items() if path.endswith(".conf")}
+    files = render(declared(example), egress="re0")
+    anchors = {path.rpartition("/")[2]: text for path, text in files.items() if path.startswith(f"{layout.ANCHORS}/")}
     folder = RULES / example.stem
     if os.environ.get("PFNET_WRITE_RULES"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,4 +42,9 @@ def test_rules(example: pathlib.Path) -> None:
 
 def test_all_examples_fit_on_one_host() -> None:
     together = [network for example in EXAMPLES for network in declared(example)]
-    assert len(render(together)) == 2 * len(together)
+    files = render(together)
+    assert {layout.definition_path(network["name"]) for network in together} < files.keys()
+    # What is not to start by itself is in no file of the boot.
+    starting = [network for network in together if network.get("autostart", True)]
+    assert len(starting) < len(together)
+    assert files[layout.BOOT_RULES].count("load anchor") == files[layout.BOOT_INTERFACES].count("_name=") == len(starting)
