@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import default_route
@@ -158,11 +157,11 @@ def _forwarding(wanted: Wanted, found: Found) -> t.Iterator[str]:
 
 
 def _offload(wanted: Wanted, found: Found) -> t.Iterator[str]:
-    for name in found.egress(wanted):
-        has = found.interfaces[name].capabilities if name in found.interfaces else frozenset()
-        if not re.fullmatch(r"vtnet\d+", name):
+    for interface in (found.interfaces[name] for name in found.egress(wanted) if name in found.interfaces):
+        name, has = interface.name, interface.capabilities
+        if not interface.unit.startswith("vtnet"):
             continue
-        if "RXCSUM" in has and vtnet_probe(name) not in found.sysctl:
+        if "RXCSUM" in has and vtnet_probe(interface.unit) not in found.sysctl:
             yield (
                 f"{name} has RXCSUM, and this FreeBSD's vtnet takes packets whose checksum is not there yet for checked ones (PR 165059): forwarded to guests"
                 f" they are dropped, and downloads crawl. Add `-rxcsum -txcsum -tso -lro` to ifconfig_{name} in rc.conf and run `ifconfig {name} -rxcsum"

@@ -154,7 +154,7 @@ def observe(host: Host, wanted: Wanted) -> Found:
     modules = _modules(host, wanted.modules)
     # Both say by their exit code that a name is unknown here, which is no error.
     variables = parse_sysrc(host.run("sysrc", "-iv", *_VARIABLES, ok=None).stdout)
-    probes = [vtnet_probe(name) for name in interfaces if name.startswith("vtnet")]
+    probes = [vtnet_probe(interface.unit) for interface in interfaces.values() if interface.unit.startswith("vtnet")]
     found = Found(
         modules=modules,
         variables=variables,
@@ -170,9 +170,9 @@ def observe(host: Host, wanted: Wanted) -> Found:
     return _with_pf(host, wanted, found)
 
 
-def vtnet_probe(name: str) -> str:
+def vtnet_probe(unit: str) -> str:
     """A counter that vtnet(4) has since it passes on that a checksum is missing, rather than call it checked (FreeBSD PR 165059)."""
-    return f"dev.vtnet.{name[len('vtnet') :]}.rx_csum_inaccessible_ipproto"
+    return f"dev.vtnet.{unit[len('vtnet') :]}.rx_csum_inaccessible_ipproto"
 
 
 def _modules(host: Host, wanted: t.Sequence[str]) -> frozenset[str]:
@@ -183,7 +183,7 @@ def _modules(host: Host, wanted: t.Sequence[str]) -> frozenset[str]:
 
 def _with_pf(host: Host, wanted: Wanted, found: Found) -> Found:
     """What pf leaves alone, as pf.conf and the kernel say, and the rules in and below the anchor root."""
-    rules = found.variables.get("pf_rules", Variable("/etc/pf.conf")).value
+    rules = found.variables.get("pf_rules", Variable(layout.MAIN_RULES)).value
     skipped = dict.fromkeys(parse_skips(host.read(rules) or ""), rules)
     if "pf" not in found.modules:
         return dataclasses.replace(found, skipped=skipped)

@@ -31,8 +31,8 @@ SOUND = Found(
     },
     configured={},
     interfaces={
-        "vtnet0": Interface("vtnet0", capabilities=frozenset({"RXCSUM", "TXCSUM", "LRO"})),
-        "vtnet1": Interface("vtnet1", capabilities=frozenset({"RXCSUM"}), accept_rtadv=True),
+        "vtnet0": Interface("vtnet0", "vtnet0", capabilities=frozenset({"RXCSUM", "TXCSUM", "LRO"})),
+        "vtnet1": Interface("vtnet1", "vtnet1", capabilities=frozenset({"RXCSUM"}), accept_rtadv=True),
         "virbr0": VIRBR0,
     },
     routes=[Route("default", "inet", "203.0.113.1", "vtnet0"), Route("default", "inet6", "fe80::1%vtnet0", "vtnet0")],
@@ -99,6 +99,13 @@ def test_a_sound_host_is_not_warned_of() -> None:
             ("vtnet1 has its IPv6 routes from router advertisements", 'sysrc ipv6_cpe_wanif="vtnet1"'),
         ),
         ({"routes": [Route("default", "inet", "203.0.113.1", "vtnet1")]}, ("vtnet1 has RXCSUM", "ifconfig vtnet1 -rxcsum", "hw.vtnet.csum_disable=1")),
+        (
+            {
+                "routes": [Route("default", "inet", "203.0.113.1", "wan0")],
+                "interfaces": {"wan0": Interface("wan0", "vtnet1", capabilities=frozenset({"RXCSUM"}))},
+            },
+            ("wan0 has RXCSUM", "to ifconfig_wan0"),
+        ),
         ({"sysctl": {"hw.vtnet.lro_disable": "0"}}, ("vtnet0 has LRO", "`ifconfig vtnet0 -lro`")),
     ],
 )
