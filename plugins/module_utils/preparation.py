@@ -36,15 +36,6 @@ DEFAULTS = "/etc/defaults/rc.conf"
 PID_FILES = "/var/run/pfnet"
 SYSCTL_FILES = ("/etc/sysctl.conf", "/etc/sysctl.conf.local")
 
-_VARIABLES = (
-    "ipv6_defaultrouter",
-    "kld_list",
-    "pf_enable",
-    "pf_rules",
-    *(variable for variable, _name in FORWARDING.values()),
-    *(variable for variable, _services in SERVERS.values()),
-    *OTHER_FIREWALLS.values(),
-)
 _SYSCTL = (
     *(name for _variable, name in FORWARDING.values()),
     "net.inet6.ip6.rfc6204w3",
@@ -152,13 +143,13 @@ def observe(host: Host, wanted: Wanted) -> Found:
     """Look at the host, in about ten processes. Raises CommandError."""
     interfaces = parse_ifconfig(host.run(*IFCONFIG).stdout)
     modules = _modules(host, wanted.modules)
-    # Both say by their exit code that a name is unknown here, which is no error.
-    variables = parse_sysrc(host.run("sysrc", "-iv", *_VARIABLES, ok=None).stdout)
+    # That a variable is unknown, as one that is not set may be, makes sysrc fail after it has printed the others.
+    variables = parse_sysrc(host.run("sysrc", "-iv", *_variables(wanted), ok=None).stdout)
     probes = [vtnet_probe(interface.unit) for interface in interfaces.values() if interface.unit.startswith("vtnet")]
     found = Found(
         modules=modules,
         variables=variables,
-        sysctl=_assignments(host.run("sysctl", "-i", *_SYSCTL, *probes, ok=None).stdout, ":"),
+        sysctl=_assignments(host.run("sysctl", "-i", *_SYSCTL, *probes).stdout, ":"),
         configured={name: value for path in SYSCTL_FILES for name, value in _assignments(_without_comments(host.read(path) or ""), "=").items()},
         interfaces=interfaces,
         routes=parse_routes(host.run(*ROUTES).stdout),
@@ -168,6 +159,19 @@ def observe(host: Host, wanted: Wanted) -> Found:
         listening = host.run("sockstat", "-46ln", "-p", ports, ok=None).stdout
         found = dataclasses.replace(found, listeners=tuple(parse_sockstat(listening)), ours=_our_processes(host))
     return _with_pf(host, wanted, found)
+
+
+def _variables(wanted: Wanted) -> list[str]:
+    """The variables of rc.conf that matter: sysrc takes its time for each."""
+    return [
+        "kld_list",
+        "pf_enable",
+        "pf_rules",
+        *(FORWARDING[family][0] for family in wanted.forwarding),
+        *(["ipv6_defaultrouter"] if "ipv6" in wanted.forwarding else []),
+        *OTHER_FIREWALLS.values(),
+        *(variable for variable, services in SERVERS.values() if set(services) & set(wanted.services)),
+    ]
 
 
 def vtnet_probe(unit: str) -> str:
