@@ -162,3 +162,33 @@ def line(value: object) -> str:
     if not text(value).isprintable():
         raise Refused("a text of one line, without control characters")
     return text(value)
+
+
+TEXT_MAX = 255
+
+
+def short_text(value: object) -> str:
+    """Reads a text of one line that dnsmasq takes as one item of its own: it has lines of at most 1024 bytes, and drops spaces at the ends."""
+    found = line(value)
+    if len(found.encode()) > TEXT_MAX or found != found.strip():
+        raise Refused(f"a text of at most {TEXT_MAX} bytes without spaces at its ends")
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """A text, or a list of several; one alone in a definition is that text."""
+
+    items: tuple[str, ...]
+
+    def plain(self) -> str | list[str]:
+        return self.items[0] if len(self.items) == 1 else list(self.items)
+
+
+def texts(value: object) -> Texts:
+    """Reads a text or a list of texts, all of them together no longer than one text may be. Numbers count, since YAML makes them of digits."""
+    items = value if isinstance(value, (list, tuple)) and value else [value]
+    found = tuple(short_text(str(item) if isinstance(item, int) and not isinstance(item, bool) else item) for item in items)
+    if sum(len(item.encode()) + 1 for item in found) > TEXT_MAX + 1:
+        raise Refused(f"texts of at most {TEXT_MAX} bytes in all")
+    return Texts(found)
