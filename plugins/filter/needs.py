@@ -39,7 +39,7 @@ EXAMPLES = r"""
   ansible.builtin.command:
     argv: [pkg, install, -y, dnsmasq]
     creates: /usr/local/sbin/dnsmasq
-  when: (pfnet_networks | bsdvirt.pfnet.needs).services | length > 0
+  when: (pfnet_networks | bsdvirt.pfnet.needs).dnsmasq
 """
 
 RETURN = r"""
@@ -56,9 +56,12 @@ _value:
       type: list
       elements: str
     services:
-      description: What guests are served, V(dhcp) and V(dns); both by dnsmasq.
+      description: What guests are served, V(dhcp) of IPv4 and V(dns).
       type: list
       elements: str
+    dnsmasq:
+      description: Whether a network has a dnsmasq, for these or for DHCPv6, router advertisements or TFTP.
+      type: bool
     bridges:
       description: The bridges that are named.
       type: list
@@ -78,13 +81,10 @@ from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import missing
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
 
-if t.TYPE_CHECKING:
-    from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import Network
-
 _FAMILIES = {"inet": "ipv4", "inet6": "ipv6"}
 
 
-def needs(definitions: object, anchor_root: str = "libvirt") -> dict[str, list[str]]:
+def needs(definitions: object, anchor_root: str = "libvirt") -> dict[str, list[str] | bool]:
     """What networks need of their host. Raises AnsibleFilterError with every problem of the definitions."""
     lacking = missing("netaddr")
     if lacking:
@@ -96,21 +96,18 @@ def needs(definitions: object, anchor_root: str = "libvirt") -> dict[str, list[s
         raise AnsibleFilterError(f"anchor_root: found {anchor_root!r}; allowed: {refusal}") from None
     except SpecError as error:
         raise AnsibleFilterError("The definition cannot be taken:\n" + "\n".join(f"- {problem}" for problem in error.problems)) from None
+    served = [service for document in documents if (service := document["dnsmasq"])]
     return {
         "modules": ["pf", "if_bridge", *(["pflog"] if any(network.firewall.log for network in networks) else [])],
         "forwarding": [name for family, name in _FAMILIES.items() if any(family in document["forwarding"] for document in documents)],
-        "services": [name for name in ("dhcp", "dns") if any(name in _served(network) for network in networks)],
+        "services": [
+            *(["dhcp"] if any("inet" in service["dhcp"] for service in served) else []),
+            *(["dns"] if any(service["dns"] for service in served) else []),
+        ],
+        "dnsmasq": bool(served),
         "bridges": [name for document in documents if (name := document["bridge"]["name"])],
         "egress": sorted({dev for document in documents if document["egress"] and (dev := document["egress"]["dev"])}),
     }
-
-
-def _served(network: Network) -> set[str]:
-    """What the host serves the network's guests; TFTP comes with DHCP."""
-    dhcp = {"dhcp"} if any(ip.dhcp or ip.tftp for ip in network.ips) else set()
-    # An instance of dnsmasq that hands out addresses answers for names too, unless it is told not to.
-    dns = {"dns"} if (network.dns.enable if network.dns else dhcp) else set()
-    return dhcp | dns
 
 
 class FilterModule:

@@ -32,8 +32,6 @@ SERVERS = {
 }
 OTHER_FIREWALLS = {"ipfw": "firewall_enable", "ipfilter": "ipfilter_enable"}
 DEFAULTS = "/etc/defaults/rc.conf"
-# Where our rc.d script has the process ids of the networks' dnsmasq.
-PID_FILES = "/var/run/pfnet"
 SYSCTL_FILES = ("/etc/sysctl.conf", "/etc/sysctl.conf.local")
 
 _SYSCTL = (
@@ -220,7 +218,8 @@ def _known_anchors(host: Host, root: str) -> set[str]:
 
 
 def _our_processes(host: Host) -> frozenset[str]:
-    return frozenset((host.read(f"{PID_FILES}/{name}") or "").strip() for name in host.names(PID_FILES) if name.endswith(".pid"))
+    """The ids of the processes that serve our networks."""
+    return frozenset((host.read(f"{layout.RUN}/{name}") or "").strip() for name in host.names(layout.RUN) if name.endswith(".pid"))
 
 
 def parse_sysrc(text: str) -> dict[str, Variable]:

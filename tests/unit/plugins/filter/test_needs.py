@@ -12,8 +12,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.bsdvirt.pfnet.plugins.filter.needs import FilterModule
 
 needs = FilterModule().filters()["needs"]
-NOTHING = {"modules": ["pf", "if_bridge"], "forwarding": [], "services": [], "bridges": [], "egress": []}
+NOTHING = {"modules": ["pf", "if_bridge"], "forwarding": [], "services": [], "dnsmasq": False, "bridges": [], "egress": []}
 V4, V6 = {"address": "10.0.1.1/24"}, {"address": "fd00:1::1/64"}
+# Guests of an IPv6 network hear of their router from dnsmasq, which answers names then too.
+ADVERTISED = {"services": ["dns"], "dnsmasq": True}
 DHCP = {"ranges": [{"start": "10.0.1.2", "end": "10.0.1.9"}]}
 
 
@@ -21,18 +23,19 @@ DHCP = {"ranges": [{"start": "10.0.1.2", "end": "10.0.1.9"}]}
     ("definition", "expected"),
     [
         ({"forward": {"mode": "nat"}, "ips": [V4]}, {"forwarding": ["ipv4"]}),
-        ({"forward": {"mode": "route", "dev": "ix0"}, "ips": [V6, V4]}, {"forwarding": ["ipv4", "ipv6"], "egress": ["ix0"]}),
-        ({"forward": {"mode": "open"}, "ips": [V6]}, {"forwarding": ["ipv6"]}),
+        ({"forward": {"mode": "route", "dev": "ix0"}, "ips": [V6, V4]}, {"forwarding": ["ipv4", "ipv6"], "egress": ["ix0"], **ADVERTISED}),
+        ({"forward": {"mode": "open"}, "ips": [V6]}, {"forwarding": ["ipv6"], **ADVERTISED}),
         ({"ips": [V4]}, {}),
         ({"forward": {"mode": "bridge", "dev": "ix1"}, "bridge": {"name": "lan0"}}, {"bridges": ["lan0"]}),
-        ({"ips": [{**V4, "dhcp": DHCP}]}, {"services": ["dhcp", "dns"]}),
-        ({"ips": [{**V4, "dhcp": DHCP}], "dns": {"enable": False}}, {"services": ["dhcp"]}),
-        ({"ips": [{**V4, "tftp": {"root": "/srv/tftp"}}]}, {"services": ["dhcp", "dns"]}),
-        ({"ips": [V4], "dns": {"hosts": [{"ip": "10.0.1.7", "hostnames": ["printer"]}]}}, {"services": ["dns"]}),
+        ({"ips": [{**V4, "dhcp": DHCP}]}, {"services": ["dhcp", "dns"], "dnsmasq": True}),
+        ({"ips": [{**V4, "dhcp": DHCP}], "dns": {"enable": False}}, {"services": ["dhcp"], "dnsmasq": True}),
+        ({"ips": [{**V4, "tftp": {"root": "/srv/tftp"}}], "dns": {"enable": False}}, {"dnsmasq": True}),
+        ({"ips": [{**V6, "dhcp": {"ranges": [{"start": "fd00:1::2", "end": "fd00:1::9"}]}}], "dns": {"enable": False}}, {"dnsmasq": True}),
+        ({"ips": [V4], "dns": {"hosts": [{"ip": "10.0.1.7", "hostnames": ["printer"]}]}}, {"services": ["dns"], "dnsmasq": True}),
         ({"ips": [V4], "firewall": {"log": True}}, {"modules": ["pf", "if_bridge", "pflog"]}),
     ],
 )
-def test_what_a_network_needs(definition: dict[str, t.Any], expected: dict[str, list[str]]) -> None:
+def test_what_a_network_needs(definition: dict[str, t.Any], expected: dict[str, t.Any]) -> None:
     assert needs([{"name": "lab", **definition}]) == {**NOTHING, **expected}
 
 
@@ -42,7 +45,7 @@ def test_what_several_networks_need_together() -> None:
         {"name": "b", "bridge": {"name": "virbr2"}, "forward": {"mode": "route", "dev": "ix0"}, "ips": [{"address": "fd00:2::1/64"}]},
         {"name": "c", "forward": {"mode": "nat", "dev": "ix1"}, "ips": [{"address": "10.0.3.1/24"}]},
     ]
-    assert needs(networks) == {**NOTHING, "forwarding": ["ipv4", "ipv6"], "bridges": ["virbr1", "virbr2"], "egress": ["ix0", "ix1"]}
+    assert needs(networks) == {**NOTHING, **ADVERTISED, "forwarding": ["ipv4", "ipv6"], "bridges": ["virbr1", "virbr2"], "egress": ["ix0", "ix1"]}
     assert needs([]) == NOTHING
 
 
