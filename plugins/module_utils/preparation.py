@@ -154,7 +154,7 @@ def observe(host: Host, wanted: Wanted) -> Found:
     )
     if wanted.services:
         ports = ",".join(str(PORTS[service]) for service in wanted.services)
-        listening = host.run("sockstat", "-46ln", "-p", ports, ok=None).stdout
+        listening = host.run("sockstat", "-46lnw", "-p", ports).stdout
         found = dataclasses.replace(found, listeners=tuple(parse_sockstat(listening)), ours=_our_processes(host))
     return _with_pf(host, wanted, found)
 
@@ -237,11 +237,11 @@ def parse_sysrc(text: str) -> dict[str, Variable]:
 
 
 def parse_sockstat(text: str) -> t.Iterator[Listener]:
-    """Listening sockets, from the output of `sockstat -46ln`; the name of a process may have spaces."""
+    """Listening sockets, from the output of `sockstat -46lnw`; the name of a process may have spaces."""
     for line in text.splitlines():
         match = re.match(r"\S+\s+(.+?)\s+(\d+|\?)\s+\S+\s+((?:tcp|udp)\w*)\s+(\S+):(\d+)\s", f"{line} ")
         if match:
-            yield Listener(match[1], match[2], match[3], match[4], int(match[5]))
+            yield Listener(match[1], match[2], match[3], match[4].strip("[]"), int(match[5]))
 
 
 def parse_skips(text: str) -> list[str]:

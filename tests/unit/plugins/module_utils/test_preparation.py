@@ -135,7 +135,7 @@ def test_variables_with_their_files() -> None:
 
 SOCKSTAT = """\
 USER     COMMAND    PID   FD PROTO  LOCAL ADDRESS         FOREIGN ADDRESS
-unbound  local-unbo 1203  3  udp6   ::1:53                *:*
+unbound  local-unbo 1203  3  udp6   [::1]:53              *:*
 unbound  local-unbo 1203  4  udp4   127.0.0.1:53          *:*
 root     my server  77    5  tcp46  *:53                  *:*
 ?        ?          ?     ?  udp4   10.0.0.1:67           *:*
