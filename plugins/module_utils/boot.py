@@ -76,7 +76,8 @@ def _interface(network: Autostart) -> str:
     name = variable(bridge["name"])
     lines = [
         f"# {network.name}\n",
-        _assignment(f"create_args_{bridge['unit']}", " ".join(["group", GROUP, *(["ether", bridge["mac"]] if bridge["mac"] else [])])),
+        # The address first: ifconfig takes it for one only right after `create`.
+        _assignment(f"create_args_{bridge['unit']}", f"{'ether ' + bridge['mac'] + ' ' if bridge['mac'] else ''}group {GROUP}"),
         _assignment(f"ifconfig_{bridge['unit']}_name", bridge["name"]),
         _assignment(f"ifconfig_{name}", " ".join([*_settings(bridge), "up"])),
     ]

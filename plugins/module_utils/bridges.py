@@ -66,6 +66,24 @@ def free_units(names: t.Mapping[str, str], definitions: t.Mapping[str, Definitio
     return units
 
 
+def with_member_mtus(members: t.Sequence[dict[str, t.Any]], old: Definition | None, interfaces: t.Mapping[str, Interface]) -> list[dict[str, t.Any]]:
+    """The members of a bridge with the MTU that each had before it became one, in bytes (None: not known): the bridge gives them its own."""
+    kept = {member["name"]: member.get("mtu") for member in old.settings["members"]} if old else {}
+    return [
+        {**member, "mtu": kept[member["name"]] if member["name"] in kept else interfaces[member["name"]].mtu if member["name"] in interfaces else None}
+        for member in members
+    ]
+
+
+def _restore_mtu(name: str, known: Definition, phase: Phase, observed: Observed, made: Plan) -> None:
+    """Give a released member the MTU back that it had before."""
+    before = next((member.get("mtu") for member in known.settings["members"] if member["name"] == name), None)
+    found = observed.interfaces.get(name)
+    if before and found and found.mtu != before:
+        # While it is a member it cannot be set, so taking it back is the bridge's affair.
+        made.ifconfig(phase, f"give {name} its MTU of {before} back", (name, "mtu", str(before)))
+
+
 def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: Plan) -> list[str]:
     """Add the steps that make a network's bridge what its document says; gives the reasons for them in words."""
     want = {**document["bridge"], "mac": document["bridge"]["mac"] or derived_mac(observed.host_id, document["name"])}
@@ -87,11 +105,11 @@ def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: P
             _create(want, made)
             return [f"bridge {name} is missing"] if old else []
         made.ifconfig(Phase.RELEASE, f"rename bridge {former.name} to {name}", (former.name, "name", name), (name, "name", former.name))
-        return [f"bridge {former.name} becomes {name}", *_change(want, former, old, made)]
+        return [f"bridge {former.name} becomes {name}", *_change(want, former, old, observed, made)]
     if not bridge.is_bridge or not (GROUP in bridge.groups or name in owners):
         made.refuse(f"{at}.bridge.name", f"'{name}', which the host has and which is no bridge of this collection", "a name that is free")
         return []
-    return _change(want, bridge, owners.get(name), made)
+    return _change(want, bridge, owners.get(name), observed, made)
 
 
 def plan_removal(known: Definition, at: str, network: str, force: bool, observed: Observed, made: Plan) -> None:
@@ -109,6 +127,8 @@ def plan_removal(known: Definition, at: str, network: str, force: bool, observed
     again = {**_settings(bridge), "members": [{"name": name, **dataclasses.asdict(member)} for name, member in bridge.members.items()]}
     undo: tuple[Action, ...] = (CreateBridge(bridge.name, GROUP, bridge.unit), *(Run(("ifconfig", bridge.name, *words)) for _what, words in _creation(again)))
     made.steps.append(Step(Phase.DESTROY, f"destroy bridge {bridge.name}", Run(("ifconfig", bridge.name, "destroy")), undo))
+    for member in bridge.members:
+        _restore_mtu(member, known, Phase.DESTROY, observed, made)
     made.diff(f"interface {bridge.name}", _shown(_settings(bridge)), "")
 
 
@@ -192,7 +212,7 @@ def _member_steps(want: dict[str, t.Any], member: Member | None) -> t.Iterator[t
             yield f"{flag} turned {'on' if want[flag] else 'off'} for its member {name}", *(words if want[flag] else words[::-1])
 
 
-def _change(want: dict[str, t.Any], bridge: Interface, owner: Definition | None, made: Plan) -> list[str]:
+def _change(want: dict[str, t.Any], bridge: Interface, owner: Definition | None, observed: Observed, made: Plan) -> list[str]:
     """Steps for a bridge that exists; `owner` is the network it belonged to so far, whose addresses and members may go."""
     name = want["name"]
     reasons = []
@@ -203,6 +223,7 @@ def _change(want: dict[str, t.Any], bridge: Interface, owner: Definition | None,
         if owner and member in owner.members and member not in [wanted["name"] for wanted in want["members"]]:
             reasons.append(f"bridge {name} gives up its member {member}")
             made.ifconfig(Phase.RELEASE, f"release {member} from {name}", (name, "deletem", member), (name, "addm", member))
+            _restore_mtu(member, owner, Phase.RELEASE, observed, made)
     kept = []
     for address in bridge.addresses:
         host = address.partition("/")[0]

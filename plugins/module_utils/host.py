@@ -83,7 +83,7 @@ class Host:
         try:
             with open(path, encoding="utf-8") as file:
                 return file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     @staticmethod

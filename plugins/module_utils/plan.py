@@ -38,9 +38,7 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     removed = _removed(wanted, observed)
     names = bridges.free_names(wanted.documents, {name: known.bridge for name, known in observed.definitions.items()}, observed.interfaces)
     units = bridges.free_units(names, observed.definitions, observed.interfaces)
-    documents = [
-        {**document, "bridge": {**document["bridge"], "name": names[document["name"]], "unit": units[document["name"]]}} for document in wanted.documents
-    ]
+    documents = [_on_host(document, names, units, observed) for document in wanted.documents]
     listed = {document["name"] for document in documents}
     # Networks of ours that this run neither lists nor removes.
     others = {name: known for name, known in observed.definitions.items() if name not in listed and name not in removed}
@@ -60,6 +58,13 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     _warn(documents, wanted.anchor_root, observed, made)
     made.steps.sort(key=lambda step: step.phase)
     return made
+
+
+def _on_host(document: dict[str, t.Any], names: dict[str, str], units: dict[str, str], observed: Observed) -> dict[str, t.Any]:
+    """A document with what the host chooses and knows of its bridge."""
+    name, bridge = document["name"], document["bridge"]
+    members = bridges.with_member_mtus(bridge["members"], observed.definitions.get(name), observed.interfaces)
+    return {**document, "bridge": {**bridge, "name": names[name], "unit": units[name], "members": members}}
 
 
 def _removed(wanted: Wanted, observed: Observed) -> dict[str, str]:
@@ -153,11 +158,9 @@ def _plan_removal(name: str, at: str, force: bool, claimed: t.Collection[str], o
     """Add the steps that remove a network; gives its outcome. A bridge among `claimed`, which another network takes over in this run, stays."""
     known = observed.definitions[name]
     loads.remove(known.anchor_root, name)
+    routes.plan_removal(known, observed, made)
     if known.bridge not in claimed:
         bridges.plan_removal(known, at, name, force, observed, made)
-    else:
-        # They would go with the bridge.
-        routes.plan_removal(known, observed, made)
     installed = observed.files.get(layout.anchor_file(name))
     made.diff(layout.anchor_file(name), installed or "", "")
     made.file(layout.anchor_file(name), None, installed, layout.CONFIGURATION)

@@ -55,11 +55,11 @@ def plan_routes(document: dict[str, t.Any], old: Definition | None, observed: Ob
 
 
 def plan_removal(known: Definition, observed: Observed, made: Plan) -> None:
-    """Add the steps that take the static routes of a removed network away whose bridge stays."""
+    """Add the steps that take the static routes of a removed network away, while its bridge is up: they come back only to one that is."""
     present = _present(observed)
     for destination, gateway in known.routes.items():
         if present.get(destination) == gateway:
-            made.steps.append(_step(Phase.RELEASE, "delete", destination, gateway))
+            made.steps.append(_step(Phase.QUIESCE, "delete", destination, gateway))
 
 
 def _present(observed: Observed) -> dict[str, str]:

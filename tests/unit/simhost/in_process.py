@@ -12,7 +12,7 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal, layout
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError, Host, Output
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import observe
@@ -20,7 +20,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
-from simhost import state
+from simhost import create, state
 from simhost.program import invoke
 
 
@@ -92,6 +92,16 @@ class InProcessHost(Host):
         documents = t.cast("tuple[dict[str, t.Any], ...]", tuple(render(read_networks(definitions))))
         wanted = Wanted(documents, "libvirt", **options)
         return plan(wanted, observe(self, wanted.documents, "libvirt"))
+
+    def reboot(self) -> None:
+        """A new kernel, which boots from the files that are there."""
+        create.reboot(self.directory)
+
+    def use_pf_conf(self, *lines: str) -> None:
+        """Have the host boot with these main rules, and load them."""
+        text = "".join(f"{line}\n" for line in lines)
+        Path(self._there(layout.MAIN_RULES)).write_text(text, encoding="utf-8")
+        self.run("pfctl", "-f", layout.MAIN_RULES)
 
     def everything(self) -> tuple[t.Any, dict[str, bytes]]:
         """All that the host is: its kernel, and its files."""

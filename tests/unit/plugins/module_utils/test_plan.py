@@ -391,7 +391,7 @@ def bridge_document(**settings: t.Any) -> dict[str, t.Any]:
 
 
 def member(name: str, path: str = "bridge.members[0]", private: bool = False, stp: bool | None = None) -> dict[str, t.Any]:
-    return {"name": name, "path": path, "private": private, "stp": stp}
+    return {"name": name, "path": path, "private": private, "stp": stp, "mtu": 1500}
 
 
 TAP0 = Interface("tap0", up=True)
