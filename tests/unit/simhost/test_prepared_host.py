@@ -9,12 +9,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.hazards import hazards
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import Wanted, observe, plan
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
 from in_process import InProcessHost, copy_of
 from simhost import create, state
+from simhost.kernel import processes
 
 DUAL = Wanted(forwarding=("ipv4", "ipv6"), bridges=("virbr0",))
 HYPERVISOR = Wanted(forwarding=("ipv4",))
@@ -150,3 +152,40 @@ def test_a_jail(fresh: InProcessHost) -> None:
     found = observe(fresh, DUAL)
     assert plan(DUAL, found).problems[0]["path"] == "modules"
     assert "jail without a network stack" in hazards(DUAL, found)[0]
+
+
+SERVING = Wanted(forwarding=("ipv4",), services=("dhcp", "dns"))
+
+
+def listen(host: InProcessHost, command: str, port: int, address: str = "") -> int:
+    """Have a server listen on a port; gives its process id."""
+    family = "inet6" if ":" in address else "inet"
+    with state.opened(host.directory) as machine:
+        return int(processes.add(machine.kernel, command, [processes.socket("udp", port, address, family=family)])["pid"])
+
+
+def test_servers_in_the_way(hypervisor: InProcessHost) -> None:
+    assert warnings(hypervisor, SERVING) == []
+    listen(hypervisor, "unbound", 53)
+    listen(hypervisor, "dhcpd", 67)
+    assert sorted(warning.split(" (")[0] for warning in warnings(hypervisor, SERVING)) == ["dhcpd", "unbound"]
+    assert warnings(hypervisor, HYPERVISOR) == []
+
+
+def test_servers_beside_ours(hypervisor: InProcessHost) -> None:
+    hypervisor.run("ifconfig", "bridge", "create", "name", "virbr0", "group", "pfnet")
+    hypervisor.run("ifconfig", "virbr0", "inet6", "fd00:1::1/64")
+    ours = listen(hypervisor, "dnsmasq", 53, "fd00:1::1")
+    listen(hypervisor, "local-unbound", 53, "::1")
+    listen(hypervisor, "dnsmasq", 67)
+    assert "listens on port 53 of fd00:1::1" in "".join(warnings(hypervisor, SERVING))
+    hypervisor.write(layout.dnsmasq_pid("blue"), f"{ours}\n", layout.RUN)
+    assert warnings(hypervisor, SERVING) == []
+
+
+def test_servers_that_the_next_boot_starts(hypervisor: InProcessHost) -> None:
+    hypervisor.run("sysrc", "named_enable=YES")
+    (warning,) = warnings(hypervisor, SERVING)
+    assert "named_enable is YES" in warning
+    listen(hypervisor, "named", 53, "203.0.113.10")
+    assert warnings(hypervisor, SERVING) == []
