@@ -24,7 +24,14 @@ class ConfirmingAction(ActionBase):
     def execute_confirmed(self, module: str, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """The module's result. Raises AnsibleActionFail when the host cannot be reached any more, which then goes back by itself."""
         started = time.monotonic()
-        result: dict[str, t.Any] = self._execute_module(module_name=module, module_args={**args, "_confirm": None}, task_vars=task_vars)
+        try:
+            result: dict[str, t.Any] = self._execute_module(module_name=module, module_args={**args, "_confirm": None}, task_vars=task_vars)
+        except AnsibleConnectionFailure as error:
+            if args["confirm_timeout"] is None:
+                raise
+            raise AnsibleConnectionFailure(
+                f"{error}\nIf changes had begun, the host takes them back by itself {args['confirm_timeout']} seconds after that, and the next run says so."
+            ) from error
         token = result.pop("_confirm", None)
         if token is None:
             return result

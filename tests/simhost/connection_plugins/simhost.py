@@ -48,11 +48,27 @@ options:
     description: As of P(ansible.builtin.local#connection).
     type: bool
     default: true
+  cut_by:
+    description: The name of an interface. While the host has one of that name, it cannot be reached, as when its rules block the connection.
+    type: str
+    vars:
+      - name: simhost_cut_by
+  cut_kills:
+    description: Whether O(cut_by) also kills what runs over the connection at that moment.
+    type: bool
+    default: false
+    vars:
+      - name: simhost_cut_kills
 extends_documentation_fragment:
   - connection_pipelining
 """
 
 TESTS = Path(__file__).resolve().parents[2]
+_PYTHON = ("/usr/bin/env", f"PYTHONPATH={TESTS}", sys.executable, "-s", "-m")
+if str(TESTS) not in sys.path:
+    sys.path.append(str(TESTS))
+
+from simhost import cut  # noqa: E402 - Ansible finds the plugin without the package that it belongs to
 
 
 class Connection(LocalConnection):
@@ -70,7 +86,16 @@ class Connection(LocalConnection):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a shell command on the host."""
-        return super().exec_command(self._on_host(["/bin/sh", "-c", cmd]), in_data=in_data, sudoable=sudoable)
+        command = self._on_host(["/bin/sh", "-c", cmd])
+        root, interface = t.cast("tuple[str, str | None]", (self.get_option("root"), self.get_option("cut_by")))
+        if interface and cut.has_interface(root, interface):
+            raise AnsibleConnectionFailure(f"no route to {root}: it has the interface {interface}")
+        if interface and self.get_option("cut_kills"):
+            command = shlex.join([*_PYTHON, "simhost.cut", root, interface, "--", *shlex.split(command)])
+        code, stdout, stderr = super().exec_command(command, in_data=in_data, sudoable=sudoable)
+        if interface and code == cut.BROKEN:
+            raise AnsibleConnectionFailure(f"the connection to {root} broke when it got the interface {interface}")
+        return code, stdout, stderr
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Copy a file of this machine to the host."""
@@ -97,7 +122,7 @@ class Connection(LocalConnection):
             raise AnsibleConnectionFailure(f"{root} is no simulated host; make one with: PYTHONPATH={TESTS} python -m simhost create {root} --host fresh")
         visible = [*t.cast("list[str]", self.get_option("visible")), *_installation(t.cast("str | None", self.get_option("python")))]
         arguments = [word for path in visible for word in ("--visible", path)]
-        return shlex.join(["/usr/bin/env", f"PYTHONPATH={TESTS}", sys.executable, "-s", "-m", "simhost", "run", *arguments, root, "--", *words])
+        return shlex.join([*_PYTHON, "simhost", "run", *arguments, root, "--", *words])
 
 
 def _installation(python: str | None) -> list[str]:

@@ -1,0 +1,122 @@
+# Copyright (c) 2026 the bsdvirt.pfnet authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes that have to be confirmed, by Ansible, over connections that live and that die."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
+from in_process import InProcessHost
+from simhost import create
+from test_collection import BLUE, GREEN, comparable
+
+TESTS = Path(__file__).parents[2]
+LOCKOUT = {**BLUE, "name": "lockout", "bridge": {"name": "virbr66"}, "ips": [{"address": "10.10.66.1/24"}]}
+TIMEOUT = 5
+# The machine may be busy, and a play takes its time.
+PATIENCE = 90
+
+
+class Runner:
+    """Runs the module on a simulated host as a user would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = InProcessHost(folder / "host")
+        create.create(self.host.directory, "hypervisor")
+
+    def run(self, networks: list[dict[str, t.Any]], *, connection: dict[str, t.Any] | None = None, **options: t.Any) -> tuple[int, str]:
+        """Exit code and output of a play that declares these networks; `connection` has variables of the connection."""
+        task = {"bsdvirt.pfnet.networks": {"networks": networks, **options}}
+        (self.folder / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+        variables = {"ansible_connection": "simhost", "simhost_root": str(self.host.directory), "ansible_python_interpreter": sys.executable}
+        inventory = {"all": {"hosts": {"hypervisor": {**variables, **(connection or {})}}}}
+        (self.folder / "inventory.json").write_text(json.dumps(inventory))
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONNECTION_PLUGINS": str(TESTS / "simhost" / "connection_plugins"),
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        command = [sys.executable, "-m", "ansible", "playbook", "-v", "-i", str(self.folder / "inventory.json"), str(self.folder / "play.json")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL)
+        # Ansible breaks long lines.
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    def wait_until_taken_back(self) -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if self.host.read(layout.TAKEN_BACK) and not self.host.read(layout.JOURNAL):
+                return
+            time.sleep(0.2)
+        pytest.fail("the host did not go back by itself")
+
+    def state(self) -> tuple[t.Any, ...]:
+        """The host as comparable() has it, without what Ansible keeps in root's home and what the next run has to be told."""
+        files, *rest = comparable(self.host)
+        return ({name: text for name, text in files.items() if not name.startswith("root/") and name != layout.TAKEN_BACK.lstrip("/")}, *rest)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    runner = Runner(tmp_path)
+    code, output = runner.run([GREEN])
+    assert code == 0, output
+    return runner
+
+
+def test_a_change_that_is_confirmed_stays(runner: Runner) -> None:
+    code, output = runner.run([GREEN, BLUE], confirm_timeout=60)
+    assert code == 0, output
+    assert "_confirm" not in output
+    assert runner.host.read(layout.JOURNAL) is None
+    assert "virbr0" in runner.host.run("ifconfig", "-l").stdout
+    # A run without changes has nothing to confirm.
+    code, output = runner.run([GREEN, BLUE], confirm_timeout=60)
+    assert (code, "changed=0" in output) == (0, True), output
+
+
+@pytest.mark.parametrize("kills", [False, True], ids=["after the changes", "amid the changes"])
+def test_a_lost_connection_ends_in_the_former_state(runner: Runner, kills: bool) -> None:
+    before = runner.state()
+    lost = {"simhost_cut_by": "virbr66", "simhost_cut_kills": kills, "ansible_pipelining": True}
+    code, output = runner.run([GREEN, LOCKOUT], connection=lost, confirm_timeout=TIMEOUT)
+    assert code != 0
+    assert "by itself" in output
+    runner.wait_until_taken_back()
+    assert runner.state() == before
+    code, output = runner.run([GREEN])
+    assert code == 0, output
+    assert f"was not confirmed within {TIMEOUT} seconds; it was taken back: " in output
+    assert "changed=0" in output
+    # It is told once.
+    assert "not confirmed" not in runner.run([GREEN])[1]
+    assert runner.state() == before
+
+
+def test_a_run_without_confirmation_that_is_killed_is_taken_back_by_the_next(runner: Runner) -> None:
+    before = runner.state()
+    code, _output = runner.run([GREEN, LOCKOUT], connection={"simhost_cut_by": "virbr66", "simhost_cut_kills": True})
+    assert code != 0
+    assert runner.host.read(layout.JOURNAL)
+    code, output = runner.run([GREEN])
+    assert code == 0, output
+    assert "was cut short; it was taken back: " in output
+    assert runner.state() == before
+
+
+def test_timeouts_out_of_range_are_refused(runner: Runner) -> None:
+    before = runner.host.everything()
+    code, output = runner.run([GREEN], confirm_timeout=2)
+    assert code != 0
+    assert "confirm_timeout: found 2; allowed: a number of seconds from 5 to 3600" in output
+    assert runner.host.everything() == before
