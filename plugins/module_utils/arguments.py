@@ -124,3 +124,13 @@ NETWORKS: dict[str, t.Any] = {
     # What the action plugin rendered for the host, a document of plugin_utils/render.py for each network.
     "_documents": {"type": "list", "elements": "dict"},
 }
+
+HOST: dict[str, t.Any] = {
+    "modules": {"type": "list", "elements": "str", "choices": ["pf", "if_bridge", "pflog"], "default": ["pf", "if_bridge"]},
+    "forwarding": {"type": "list", "elements": "str", "choices": ["ipv4", "ipv6"], "default": []},
+    "pf_enable": _of("bool", default=True),
+    "services": {"type": "list", "elements": "str", "choices": ["dhcp", "dns"], "default": []},
+    "bridges": {"type": "list", "elements": "str", "default": []},
+    "egress": {"type": "list", "elements": "str", "default": []},
+    "anchor_root": _of("str", default="libvirt"),
+}

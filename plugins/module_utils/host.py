@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import stat
 import tempfile
 import time
 import typing as t
@@ -61,7 +62,7 @@ class Host:
             path = self._paths[argv[0]] = self._module.get_bin_path(argv[0], required=True)
         for pause in (*BUSY_PAUSES, None):
             # Ansible would expand $NAME even in a list of arguments.
-            rc, stdout, stderr = self._module.run_command([path, *argv[1:]], data=stdin, environ_update={"LC_ALL": "C"}, expand_user_and_vars=False)
+            rc, stdout, stderr = self._module.run_command([path, *argv[1:]], data=stdin, environ_update={"LC_ALL": "C"}, cwd="/", expand_user_and_vars=False)
             if pause is None or rc == 0 or "Device busy" not in stderr:
                 break
             time.sleep(pause)
@@ -87,6 +88,15 @@ class Host:
             return None
 
     @staticmethod
+    def read_as_is(path: str) -> str | None:
+        """The text of somebody else's file, for writing it back byte for byte: line ends as they are, and with what is not UTF-8."""
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    @staticmethod
     def is_folder(path: str) -> bool:
         return os.path.isdir(path)
 
@@ -103,8 +113,12 @@ class Host:
             return []
 
     @staticmethod
-    def write(path: str, text: str | None, base: str) -> None:
-        """Replace a file by rename, or with None remove it. Folders below and including `base` come with the first file and go with the last."""
+    def write(path: str, text: str | None, base: str, like: str | None = None, mode: int = 0o644) -> None:
+        """Replace a file by rename, or with None remove it. Folders below and including `base` come with the first file and go with the last.
+
+        Owner and mode stay; those of a new file are the ones of the file `like`, or root's and `mode`. Of a symbolic link the file is replaced.
+        """
+        path, base = os.path.realpath(path), os.path.realpath(base)
         folder = os.path.dirname(path)
         if text is None:
             with contextlib.suppress(FileNotFoundError):
@@ -117,9 +131,12 @@ class Host:
         os.makedirs(folder, mode=0o755, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
-                os.fchmod(file.fileno(), 0o644)
+                status = _status(path) or _status(like or path)
+                if status:
+                    os.fchown(file.fileno(), status.st_uid, status.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode) if status else mode)
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(temporary, path)
@@ -170,3 +187,10 @@ def _lock(path: str) -> t.IO[str] | None:
             if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
                 return file
         file.close()
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None

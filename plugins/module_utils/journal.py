@@ -61,7 +61,8 @@ def start(host: Host, plan: Plan, confirm_timeout: int | None) -> Journal:
         "undo": [{"what": done.what, "undo": [_packed(action) for action in done.undo]} for done in journal.undo],
     }
     host.write(layout.PROGRESS, "", layout.STATE)
-    host.write(layout.JOURNAL, json.dumps(document) + "\n", layout.STATE)
+    # It holds the former text of files that may not be for everybody.
+    host.write(layout.JOURNAL, json.dumps(document) + "\n", layout.STATE, mode=0o600)
     return journal
 
 

@@ -124,7 +124,7 @@ def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: st
 def _main_rules(host: Host) -> str:
     """The text of the pf.conf that is loaded at boot, also where rc.conf(5) names another one."""
     named = [path for file in layout.RC_CONF for path in re.findall(r"""^\s*pf_rules=["']?([^"'\s]+)""", host.read(file) or "", re.MULTILINE)]
-    return host.read((named or [layout.MAIN_RULES])[-1]) or ""
+    return host.read_as_is((named or [layout.MAIN_RULES])[-1]) or ""
 
 
 def _forwarding(host: Host) -> frozenset[str]:

@@ -31,11 +31,12 @@ class CreateBridge:
 
 @dataclasses.dataclass(frozen=True)
 class WriteFile:
-    """Replace a file; None removes it, and the folders up to `base` that it leaves empty."""
+    """Replace a file; None removes it, and the folders up to `base` that it leaves empty. A new file has the owner and the mode of `like`."""
 
     path: str
     text: str | None
     base: str
+    like: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,8 +60,11 @@ class InProcessHost(Host):
     def names(self, folder: str) -> list[str]:  # type: ignore[override]
         return Host.names(self._there(folder))
 
-    def write(self, path: str, text: str | None, base: str) -> None:  # type: ignore[override]
-        Host.write(self._there(path), text, self._there(base))
+    def read_as_is(self, path: str) -> str | None:  # type: ignore[override]
+        return Host.read_as_is(self._there(path))
+
+    def write(self, path: str, text: str | None, base: str, like: str | None = None, mode: int = 0o644) -> None:  # type: ignore[override]
+        Host.write(self._there(path), text, self._there(base), self._there(like) if like else None, mode)
 
     def append(self, path: str, text: str) -> None:  # type: ignore[override]
         Host.append(self._there(path), text)
@@ -81,6 +84,11 @@ class InProcessHost(Host):
         made = self.planned(definitions, **options)
         assert not made.problems, made.problems
         check(self, made)
+        self.carry_out(made)
+        return made
+
+    def carry_out(self, made: Plan) -> None:
+        """What the module does with a plan."""
         journal.start(self, made, None)
         try:
             apply(self, made, lambda: journal.begin(self))
@@ -88,7 +96,6 @@ class InProcessHost(Host):
             journal.end(self)
             raise
         journal.end(self)
-        return made
 
     def planned(self, definitions: list[dict[str, t.Any]], **options: t.Any) -> Plan:
         """What a run would do."""
