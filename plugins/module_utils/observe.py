@@ -92,7 +92,7 @@ class Observed:
 
 def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: str) -> Observed:
     """Look at the host. Raises pf.NotLoaded, Unreadable, CommandError."""
-    definitions = _definitions(host)
+    definitions = read_definitions(host)
     found = observe_pf(host)
     try:
         loaded = _json(host, layout.LOADED, {"format", "anchors"}) or {"anchors": {}}
@@ -135,7 +135,8 @@ def _forwarding(host: Host) -> frozenset[str]:
     )
 
 
-def _definitions(host: Host) -> dict[str, Definition]:
+def read_definitions(host: Host) -> dict[str, Definition]:
+    """The networks that a host has, by name. Raises Unreadable."""
     definitions = {}
     for file in host.names(layout.DEFINITIONS):
         if file.endswith(".json") and not file.startswith("."):

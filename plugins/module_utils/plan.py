@@ -187,7 +187,7 @@ def definition_text(document: dict[str, t.Any], root: str) -> str:
 
 def _plan_boot(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Definition], root: str, observed: Observed, made: Plan) -> None:
     """The files for the boot hold every network that starts by itself, also those that this run does not list."""
-    former = {name: _autostart(name, known, observed.host_id) for name, known in observed.definitions.items() if known.autostart}
+    former = {name: autostart_of(name, known, observed.host_id) for name, known in observed.definitions.items() if known.autostart}
     networks = {name: network for name, network in former.items() if name in others}
     for document in documents:
         if document["definition"].get("autostart", True):
@@ -201,7 +201,8 @@ def _plan_boot(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Defini
             outcome["reasons"] += reasons
 
 
-def _autostart(name: str, known: Definition, host_id: str) -> boot.Autostart:
+def autostart_of(name: str, known: Definition, host_id: str) -> boot.Autostart:
+    """What the files for the boot are to hold of a network that a former run installed."""
     bridge = {**known.settings, "name": known.bridge, "unit": known.unit, "mac": known.settings["mac"] or derived_mac(host_id, name)}
     routes = [{"destination": destination, "gateway": gateway} for destination, gateway in known.routes.items()]
     return boot.Autostart(name, f"{known.anchor_root}/{name}", bridge, routes)
