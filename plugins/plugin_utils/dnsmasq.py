@@ -127,10 +127,12 @@ class Service:
 
     @property
     def lease_max(self) -> int:
-        """How many guests there can be: all of the ranges, and those who have an address of their own outside them. 0 if there are no ranges."""
+        """How many guests there can be: as many as the ranges have addresses, 0 if there are no ranges.
+
+        Static hosts count for nothing, or one more would be a restart of dnsmasq and not a SIGHUP.
+        """
         ranges = [span for ip in self.network.ips if ip.dhcp for span in ip.dhcp.ranges]
-        outside = [host for ip in self.network.ips if ip.dhcp for host in ip.dhcp.hosts if host.ip is not None and not any(host.ip in span for span in ranges)]
-        return min(sum(int(span.end) - int(span.start) + 1 for span in ranges) + len(outside), LEASES_MAX) if ranges else 0
+        return min(sum(int(span.end) - int(span.start) + 1 for span in ranges), LEASES_MAX)
 
     @property
     def router(self) -> str:
