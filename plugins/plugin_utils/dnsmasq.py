@@ -30,8 +30,8 @@ class Served(t.TypedDict):
     """What a host needs to know of a network's dnsmasq.
 
     `conf`: its configuration without the line that names the bridge. `hosts`, `hostsfile`: names of addresses and static hosts, in files of their own
-    that it reads again at a SIGHUP. `addresses`: the host's on the bridge, where it serves. `dns`: whether it answers names. `dhcp`: the families,
-    inet and inet6, in which it answers DHCP. `tftp`: the folder that it serves, None without TFTP.
+    that it reads again at a SIGHUP; any other change wants a restart. `addresses`: the host's on the bridge, where it serves. `dns`: whether it
+    answers names. `dhcp`: the families, inet and inet6, in which it answers DHCP. `tftp`: the folder that it serves, None without TFTP.
     """
 
     conf: str
@@ -172,14 +172,25 @@ class Service:
 
     @property
     def hostsfile(self) -> str:
-        """Static hosts, a line each."""
-        hosts = [
-            (host, ip.version, _host_tag(index, host_index))
+        """Static hosts, a line each, but for those of `marked_hosts`."""
+        return "".join(f"{line}\n" for line in self._static_hosts(marked=False))
+
+    @property
+    def marked_hosts(self) -> list[str]:
+        """Static hosts with options of their own, which go by a tag.
+
+        They stand in the configuration, where the options are: dnsmasq 2.90 crashes at a SIGHUP if the hostsfile has set the tags of a lease.
+        """
+        return self._static_hosts(marked=True)
+
+    def _static_hosts(self, *, marked: bool) -> list[str]:
+        return [
+            _host(host, ip.version, _host_tag(index, host_index))
             for index, ip in enumerate(self.network.ips)
             if ip.dhcp
             for host_index, host in enumerate(ip.dhcp.hosts)
+            if bool(host.options) is marked
         ]
-        return "".join(f"{_host(*entry)}\n" for entry in hosts)
 
     def _tag(self, index: int, prefix: str) -> str:
         """What marks a subnet that has something of its own to say, where there are several of its family."""

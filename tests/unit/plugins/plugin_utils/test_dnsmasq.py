@@ -157,7 +157,7 @@ def test_a_text_stays_one_item(text: str) -> None:
 @given(definitions())
 def test_a_value_is_never_more_than_a_value(definition: dict[str, t.Any]) -> None:
     definition.get("firewall", {}).pop("peers", None)
-    known = {re.split("=", line)[0] for file in PAIRS.glob("*.conf") for line in file.read_text().splitlines()} | {"dns-loop-detect", "neg-ttl"}
+    known = {re.split("=", line)[0] for file in PAIRS.glob("*.conf") for line in file.read_text().splitlines()} | {"dns-loop-detect", "neg-ttl", "address"}
     for line in served({**definition, "bridge": {"name": "virbr0"}}).get(".conf", "").splitlines()[1:]:
         assert line.partition("=")[0] in known
         assert unquoted(line.partition("=")[2]) is not None

@@ -111,7 +111,6 @@ def test_a_network_that_answers_no_names_says_so() -> None:
     assert document == '<network>\n  <name>a</name>\n  <dns enable="no"/>\n  <ip address="10.0.0.1" prefix="24"/>\n</network>\n'
 
 
-
 @pytest.mark.parametrize(
     ("definition", "own"),
     [
