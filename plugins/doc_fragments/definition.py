@@ -35,7 +35,7 @@ options:
         description: What stands within libvirt's C(<metadata>), as XML; kept for the way back to XML.
         type: str
       autostart:
-        description: Whether the network is to be there after a boot. Kept; this version writes nothing for the boot.
+        description: Whether the network is to be there after a boot. Otherwise it waits for the next run.
         type: bool
         default: true
       mac:

@@ -59,6 +59,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import anchor_text
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.boot import Autostart, interfaces_text, routes_text, rules_text
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import free_names, free_units
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import dnsmasq_text
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import definition_text
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils import names
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Refused, SpecError
@@ -83,12 +84,16 @@ def render(networks: object, anchor_root: str = "libvirt", egress: str = "egress
     units = free_units(bridges, {}, {})
     files = {}
     starting = []
-    for document in documents:
-        name = document["name"]
+    for document in t.cast("list[dict[str, t.Any]]", documents):
+        name, served = document["name"], document["dnsmasq"]
         bridge = {**document["bridge"], "name": bridges[name], "unit": units[name]}
         dev = document["egress"]["dev"] if document["egress"] else None
-        files[layout.anchor_file(name)] = anchor_text(t.cast("dict[str, t.Any]", document), bridges[name], dev or egress)
+        files[layout.anchor_file(name)] = anchor_text(document, bridges[name], dev or egress)
         files[layout.definition_path(name)] = definition_text({**document, "bridge": bridge}, root)
+        if served:
+            files[layout.dnsmasq_conf(name)] = dnsmasq_text(document, bridges[name])
+            files[layout.dnsmasq_hosts(name)] = served["hosts"]
+            files[layout.dnsmasq_hostsfile(name)] = served["hostsfile"]
         if document["definition"].get("autostart", True):
             starting.append(Autostart(name, f"{root}/{name}", bridge, document["routes"]))
     starting.sort(key=lambda network: network.name)

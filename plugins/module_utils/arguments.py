@@ -30,6 +30,7 @@ def _list(elements: str = "str") -> dict[str, t.Any]:
 _STR, _INT, _BOOL = _of("str"), _of("int"), _of("bool")
 _TEXT = _of("str", required=True)
 _LEASE = _dict(expiry=_of("int", required=True), unit=_of("str", choices=["seconds", "minutes", "hours"], default="minutes"))
+_OPTIONS = _dicts(option=_of("raw", required=True), value=_of("raw"), force=_of("bool", default=False))
 _SUBNET = {"address": _TEXT, "family": _of("str", choices=["ipv4", "ipv6"]), "prefix": _INT, "netmask": _STR}
 _TRAFFIC = {"networks": _list(), "proto": _list(), "ports": _list("raw")}
 
@@ -67,8 +68,16 @@ DEFINITION: dict[str, t.Any] = {
         **_SUBNET,
         dhcp=_dict(
             ranges=_dicts(start=_TEXT, end=_TEXT, lease=_LEASE),
-            hosts=_dicts(mac=_STR, id=_STR, name=_STR, ip=_STR, lease=_LEASE),
+            hosts=_dicts(mac=_STR, id=_STR, name=_STR, ip=_STR, lease=_LEASE, options=_OPTIONS),
             bootp=_dict(file=_TEXT, server=_STR),
+            options=_OPTIONS,
+        ),
+        ra=_dict(
+            mode=_of("str", choices=["none", "ra-only", "stateless", "slaac", "stateful"]),
+            interval=_INT,
+            lifetime=_INT,
+            priority=_of("str", choices=["low", "medium", "high"]),
+            mtu=_INT,
         ),
         tftp=_dict(root=_TEXT),
         local_ptr=_BOOL,
@@ -81,8 +90,10 @@ DEFINITION: dict[str, t.Any] = {
         forwarders=_dicts(addr=_STR, domain=_STR),
         hosts=_dicts(ip=_TEXT, hostnames=_of("list", elements="str", required=True)),
         srv=_dicts(service=_TEXT, protocol=_TEXT, domain=_STR, target=_STR, port=_INT, priority=_INT, weight=_INT),
-        txt=_dicts(name=_TEXT, value=_TEXT),
+        txt=_dicts(name=_TEXT, value=_of("raw", required=True)),
+        cnames=_dicts(name=_TEXT, target=_TEXT),
     ),
+    "dnsmasq_options": _list(),
     "port_forwards": _dicts(
         proto=_of("raw", default="tcp"),
         listen=_STR,
@@ -112,4 +123,14 @@ NETWORKS: dict[str, t.Any] = {
     "force": _of("bool", default=False),
     # What the action plugin rendered for the host, a document of plugin_utils/render.py for each network.
     "_documents": {"type": "list", "elements": "dict"},
+}
+
+HOST: dict[str, t.Any] = {
+    "modules": {"type": "list", "elements": "str", "choices": ["pf", "if_bridge", "pflog"], "default": ["pf", "if_bridge"]},
+    "forwarding": {"type": "list", "elements": "str", "choices": ["ipv4", "ipv6"], "default": []},
+    "pf_enable": _of("bool", default=True),
+    "services": {"type": "list", "elements": "str", "choices": ["dhcp", "dns"], "default": []},
+    "bridges": {"type": "list", "elements": "str", "default": []},
+    "egress": {"type": "list", "elements": "str", "default": []},
+    "anchor_root": _of("str", default="libvirt"),
 }

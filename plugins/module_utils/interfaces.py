@@ -28,7 +28,8 @@ class Member:
 class Interface:
     """A network interface. `addresses` have their prefix length; link-local ones are left out, `link_local` says whether the kernel makes one.
 
-    `unit` is the name that the driver gave it. `mtu` is in bytes, `fwddelay` in seconds (None: no bridge).
+    `unit` is the name that the driver gave it. `mtu` is in bytes, `fwddelay` in seconds (None: no bridge). `capabilities` are what ifconfig
+    prints as options, such as RXCSUM; `accept_rtadv` says whether it takes routes from router advertisements.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Interface:
     description: str | None = None
     vlan_filtering: bool = False
     link_local: bool = False
+    capabilities: frozenset[str] = frozenset()
+    accept_rtadv: bool = False
 
     @property
     def is_bridge(self) -> bool:
@@ -101,6 +104,8 @@ def _parse_interface(name: str, block: str) -> Interface:
         description=found(r"^\s+description: (.*)") or None,
         vlan_filtering="VLANFILTER" in found(r"bridge flags=\w+<([^>]*)>").split(","),
         link_local="AUTO_LINKLOCAL" in nd6 and "IFDISABLED" not in nd6,
+        capabilities=frozenset(found(r"^\s+options=\w+<([^>]*)>").split(",")) - {""},
+        accept_rtadv="ACCEPT_RTADV" in nd6 and "IFDISABLED" not in nd6,
     )
 
 

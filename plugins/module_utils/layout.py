@@ -9,6 +9,8 @@ CONFIGURATION = "/usr/local/etc/pfnet"
 STATE = "/var/db/pfnet"
 DEFINITIONS = f"{CONFIGURATION}/networks"
 ANCHORS = f"{CONFIGURATION}/anchors"
+DNSMASQ = f"{CONFIGURATION}/dnsmasq"
+RUN = "/var/run/pfnet"
 # What the kernel printed after our last load of each anchor: what differs from it later is drift.
 LOADED = f"{STATE}/loaded.json"
 # What the kernel is to load at boot, for /etc/pf.conf to include.
@@ -36,3 +38,26 @@ def definition_path(name: str) -> str:
 
 def anchor_file(name: str) -> str:
     return f"{ANCHORS}/{name}.conf"
+
+
+def dnsmasq_conf(name: str) -> str:
+    """The configuration of a network's dnsmasq; that there is one makes the service run it."""
+    return f"{DNSMASQ}/{name}.conf"
+
+
+def dnsmasq_hosts(name: str) -> str:
+    """Names of addresses, which dnsmasq reads again at a SIGHUP."""
+    return f"{DNSMASQ}/{name}.hosts"
+
+
+def dnsmasq_hostsfile(name: str) -> str:
+    """Static hosts of DHCP, which dnsmasq reads again at a SIGHUP."""
+    return f"{DNSMASQ}/{name}.hostsfile"
+
+
+def leases_file(name: str) -> str:
+    return f"{STATE}/{name}.leases"
+
+
+def dnsmasq_pid(name: str) -> str:
+    return f"{RUN}/{name}.pid"

@@ -44,7 +44,7 @@ def run(module: AnsibleModule, change: Change) -> t.NoReturn:
         module.fail_json(msg=f"This module is for FreeBSD; this host runs {platform.system()}.")
     host = Host(module)
     try:
-        if module.params["_confirm"]:
+        if module.params.get("_confirm"):
             confirm(host, module.params["_confirm"])
             module.exit_json(changed=False)
         # Looking needs no lock, and check mode leaves no file behind, not even an empty one.
@@ -104,7 +104,8 @@ def _carried_out(module: AnsibleModule, host: Host, change: Change) -> dict[str,
     result = _result(module, change, made, journal.told(host))
     if not made.steps:
         return result
-    timeout = module.params["confirm_timeout"]
+    # A module that cannot cut the connection has no such option.
+    timeout = module.params.get("confirm_timeout")
     begun = journal.start(host, made, timeout)
     if timeout:
         watchdog.arm(module, begun.token, timeout)

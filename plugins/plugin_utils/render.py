@@ -12,11 +12,12 @@ import typing as t
 
 import jinja2
 import jinja2.sandbox
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.dnsmasq import Served, render_dnsmasq, service_of
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Problem, SpecError, plain
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import Network, Templates, to_data
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_firewall import Inbound, PortForward, Traffic
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import PortRange, Ports
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import PortRange, Ports, quoted
 
 TEMPLATES = pathlib.Path(__file__).parents[2] / "templates"
 # The template that each of a user's own replaces.
@@ -39,6 +40,7 @@ class Document(t.TypedDict):
     `forwards`: protocols, family, first and last port of each port forward, and the address (None: the interface's own).
     `forwarding`: the families that the host has to forward.
     `routes`: destination and gateway of each static route.
+    `dnsmasq`: what the network's dnsmasq is told, as plugin_utils/dnsmasq.py describes it as Served; None if the network needs none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Document(t.TypedDict):
     forwards: list[dict[str, t.Any]]
     forwarding: list[str]
     routes: list[dict[str, str]]
+    dnsmasq: Served | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Family:
     `hosts`: the host's addresses, `host_list` as pf writes them.
     `nat`: where the NAT rule translates to, empty where nothing is translated; `natdst`: its table; `everything`, `on_link`: what that table has,
     and has not besides the subnets. `world`: what guests reach outside unless a list says otherwise.
-    `dhcp`, `dns`: whether the host serves them. `peers_in` may talk to this network, this one may talk to `peers_out`.
+    `dhcp`, `dns`, `tftp`, `advertised`: whether the host serves them, and sends router advertisements.
+    `peers_in` may talk to this network, this one may talk to `peers_out`.
     `guests`: the table of guests without the host, there where an entry of `inbound` has no `to`. `behind`: whether guests route networks behind them.
     """
 
@@ -89,6 +93,8 @@ class Family:
     nat: str
     dhcp: bool
     dns: bool
+    tftp: bool
+    advertised: bool
     peers_in: list[Peer]
     peers_out: list[Peer]
     deny: list[Clause]
@@ -202,6 +208,7 @@ def _document(network: Network, anchor: str) -> Document:
         ],
         "forwarding": families if mode in ("nat", "route", "open") else [],
         "routes": [{"destination": str(route.address), "gateway": str(route.gateway)} for route in network.routes],
+        "dnsmasq": render_dnsmasq(network, _COLLECTION.get_template("dnsmasq.conf.j2")),
     }
 
 
@@ -216,9 +223,11 @@ def _anchor(network: Network, networks: t.Sequence[Network]) -> str:
 
 def _environment(loader: jinja2.BaseLoader) -> jinja2.sandbox.SandboxedEnvironment:
     # Not HTML: escaping would garble pf's `<table>`. Sandboxed: a definition, templates with it, may come from an XML file of somebody else's.
-    return jinja2.sandbox.SandboxedEnvironment(
+    environment = jinja2.sandbox.SandboxedEnvironment(
         autoescape=False, keep_trailing_newline=True, loader=loader, lstrip_blocks=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["quoted"] = quoted
+    return environment
 
 
 # Made once: the environment keeps the templates that it has compiled.
@@ -230,13 +239,16 @@ def _family(network: Network, version: int, networks: t.Sequence[Network]) -> Fa
     firewall = network.firewall
     ips = [ip for ip in network.ips if ip.version == version]
     everything = Clause("", "")
+    service = service_of(network)
     return Family(
         af=AF[version],
         nets=[str(net) for net in network.nets(version)],
         hosts=[str(ip.host) for ip in ips],
         nat=_nat_target(network, version),
-        dhcp=any(ip.dhcp for ip in ips),
-        dns=network.dns is None or network.dns.enable,
+        dhcp=service.dhcp(version),
+        dns=service.dns,
+        tftp=service.tftp is not None,
+        advertised=version == 6 and service.advertises,
         peers_in=[Peer(peer.name, _braces(peer.nets(version))) for peer in networks if peer.name in firewall.peers and peer.subnets(version)],
         peers_out=[Peer(other.name, _braces(other.nets(version))) for other in networks if network.name in other.firewall.peers and other.subnets(version)],
         deny=[clause for traffic in (firewall.egress.deny if firewall.egress else ()) if (clause := _clause(traffic, version, traffic.networks))],

@@ -9,6 +9,7 @@ Keys are those of libvirt's network format (https://libvirt.org/formatnetwork.ht
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 import jinja2
@@ -20,12 +21,14 @@ from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import (
     Refused,
     Section,
     boolean,
+    each,
     key,
     part,
     parts,
     plain,
     read_section,
     sections,
+    taken,
     text,
 )
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
@@ -33,10 +36,30 @@ from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_dns import Dns,
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_firewall import Firewall, PortForward
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_forward import Bridge, Forward
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_ips import Ip, Route
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import line, mac, uuid
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import line, mac, short_text, uuid
 
 # Which modes have rules of ours, and so a place for what the firewall's keys ask for.
 FILTERED = ("nat", "route", "none")
+
+
+# What dnsmasq is told in any case, by the definition or by who starts it. Told otherwise, it would serve another network, or be lost to us.
+_SETTLED = frozenset(
+    """
+    bind-dynamic bind-interfaces conf-dir conf-file conf-script dhcp-leasefile except-interface group interface keep-in-foreground leasefile-ro
+    listen-address no-daemon no-dhcp-interface pid-file port servers-file test user
+""".split()
+)
+
+
+def _dnsmasq_option(value: object) -> str:
+    """Reads a line for dnsmasq's configuration, which has a name and mostly a value behind it."""
+    found = short_text(value)
+    name = found.partition("=")[0].strip()
+    if not re.fullmatch("[a-z0-9][a-z0-9-]*", name) or found.count('"') % 2:
+        raise Refused("an option of dnsmasq's configuration file, such as dns-loop-detect or neg-ttl=60")
+    if name in _SETTLED:
+        raise Refused(f"any but {name}, which the definition, or the service that runs dnsmasq, settles")
+    return found
 
 
 def _template(value: object) -> str:
@@ -74,6 +97,8 @@ class Network:
     routes: tuple[Route, ...] = parts(Route)
     domain: Domain | None = part(Domain)
     dns: Dns | None = part(Dns)
+    # Lines of its configuration that nothing else here can say.
+    dnsmasq_options: tuple[str, ...] = each(_dnsmasq_option)
     port_forwards: tuple[PortForward, ...] = parts(PortForward)
     firewall: Firewall = part(Firewall, missing=Firewall())
     templates: Templates | None = part(Templates)
@@ -105,7 +130,14 @@ class Network:
                         Phrase(f"subnet {ip.subnet}"),
                         f"a subnet apart from {other.subnet} of {section.at(f'ips[{other_index}].address')}",
                     )
+        if self.forward.dev and self.forward.dev in self.bridge.members:
+            section.refuse("forward.dev", self.forward.dev, "an interface that is no member of the bridge")
+        pool = self.forward.nat.address if self.forward.nat else None
+        for _index, ip in whole:
+            if pool and pool.whole and pool.meets(ip.subnet):
+                section.refuse("forward.nat.address", str(pool), f"addresses outside of {ip.subnet}, the network's own")
         self._check_mode(section, {ip.version for _index, ip in whole})
+        self._check_services(section, whole)
         self._check_routes(section)
         self._check_port_forwards(section)
 
@@ -150,6 +182,23 @@ class Network:
             for position, found in enumerate(entry.to):
                 if found.version in versions and not any(found in subnet for subnet in self.subnets(found.version)):
                     section.refuse(f"firewall.inbound[{index}].to[{position}]", str(found), f"part of {', '.join(map(str, self.subnets(found.version)))}")
+
+    def _check_services(self, section: Section, whole: list[tuple[int, Ip]]) -> None:
+        """What a network has once, however many subnets say it."""
+        for position, (index, ip) in enumerate(whole):
+            for other_index, other in whole[:position]:
+                if ip.tftp and other.tftp and taken(ip.tftp.root) and taken(other.tftp.root) and ip.tftp != other.tftp:
+                    section.refuse(f"ips[{index}].tftp.root", ip.tftp.root, f"{other.tftp.root}, the folder of {section.at(f'ips[{other_index}]')}")
+                if ip.ra and other.ra and ip.ra.speaks and other.ra.speaks and ip.ra.router != other.ra.router:
+                    section.refuse(
+                        f"ips[{index}].ra",
+                        Phrase("another router"),
+                        f"interval, lifetime, priority and mtu of {section.at(f'ips[{other_index}].ra')}, or none: there is one router",
+                    )
+                silent = [each_ip.ra is not None and each_ip.ra.mode == "none" for each_ip in (ip, other)]
+                stateful = [not each_ip.ra or each_ip.ra.mode in (None, "stateful") for each_ip in (ip, other)]
+                if ip.version == other.version == 6 and ip.hands_out and other.hands_out and any(silent) and any(stateful):
+                    section.refuse(f"ips[{index}].ra.mode", ip.ra.mode if ip.ra else NOTHING, f"that of {section.at(f'ips[{other_index}]')}, none or stateful")
 
     def _check_routes(self, section: Section) -> None:
         for index, route in enumerate(self.routes):

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import NOTHING, Section, boolean, each, integer, key, parts
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import NOTHING, Refused, Section, boolean, each, integer, key, parts
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import host_name, ip_address, line, port
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import Texts, host_name, ip_address, port, texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Domain:
 
 @dataclasses.dataclass(frozen=True)
 class Forwarder:
-    """Where to ask about names, or about those of one `domain`; a domain without an address is answered here alone."""
+    """Where to ask about names, or about those of one `domain`; a domain without an address is asked of the host's own servers."""
 
     addr: netaddr.IPAddress | None = key(ip_address())
     domain: str | None = key(host_name)
@@ -49,12 +50,19 @@ def _target(value: object) -> str:
     return "." if value == "." else host_name(value)
 
 
+def _label(value: object) -> str:
+    """Reads what becomes a label of a name, behind an underscore."""
+    if not isinstance(value, str) or not re.fullmatch("[A-Za-z0-9_-]{1,62}", value):
+        raise Refused("1 to 62 letters, digits, '_' and '-'; the underscore before it is not written")
+    return str(value)
+
+
 @dataclasses.dataclass(frozen=True)
 class Srv:
     """An SRV record: where a service is found."""
 
-    service: str = key(line, required="the service's name, such as ldap")
-    protocol: str = key(line, required="its protocol, such as tcp")
+    service: str = key(_label, required="the service's name, such as ldap")
+    protocol: str = key(_label, required="its protocol, such as tcp")
     domain: str | None = key(host_name)
     target: str | None = key(_target)
     port: int | None = key(port)
@@ -72,7 +80,15 @@ class Txt:
     """A TXT record."""
 
     name: str = key(host_name, required="the record's name")
-    value: str = key(line, required="its text")
+    value: Texts = key(texts, required="its text")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cname:
+    """Another name for a host whose address is known here: by `hosts`, by DHCP, or to the host."""
+
+    name: str = key(host_name, required="the other name")
+    target: str = key(host_name, required="the name that it stands for")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +101,15 @@ class Dns:
     hosts: tuple[DnsHost, ...] = parts(DnsHost)
     srv: tuple[Srv, ...] = parts(Srv)
     txt: tuple[Txt, ...] = parts(Txt)
+    cnames: tuple[Cname, ...] = parts(Cname)
 
     def check(self, section: Section) -> None:
+        for index, cname in enumerate(self.cnames):
+            # dnsmasq does not start with either.
+            if cname.name and cname.name.lower() in [(other.name or "").lower() for other in self.cnames[:index]]:
+                section.refuse(f"cnames[{index}].name", cname.name, "each name once")
+            elif cname.name and cname.target and cname.name.lower() == cname.target.lower():
+                section.refuse(f"cnames[{index}].target", cname.target, "another name")
         for index, host in enumerate(self.hosts):
             if host.ip is not None and host.ip in [other.ip for other in self.hosts[:index]]:
                 section.refuse(f"hosts[{index}].ip", str(host.ip), "each address once, with all of its names")

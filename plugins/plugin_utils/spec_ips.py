@@ -1,102 +1,22 @@
 # Copyright (c) 2026 the bsdvirt.pfnet authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a definition that are about subnets: the host's addresses, DHCP, TFTP and static routes."""
+"""The parts of a definition that are about subnets: the host's addresses, what is handed out there, and static routes."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import (
-    NOTHING,
-    Phrase,
-    Refused,
-    Section,
-    boolean,
-    choice,
-    integer,
-    key,
-    part,
-    parts,
-    taken,
-    text,
-)
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Phrase, Refused, Section, boolean, choice, integer, part, taken, text
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import AddressRange, host_name, ip_address, line, mac, netmask, reserved_of
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_dhcp import Dhcp, Ra, Tftp
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import ip_address, netmask, reserved_of
 
 # Loopback, link-local, multicast, and in IPv4 what is not in use.
 NO_HOSTS = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fe80::/10", "ff00::/8")
-UNITS = ("seconds", "minutes", "hours")
 # The prefix lengths a subnet of guests can have; IPv6 below /64 leaves no room for addresses that guests choose.
 PREFIXES = {4: (8, 30), 6: (16, 126)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Lease:
-    """How long an address is lent: `expiry` in `unit`, 0 for ever."""
-
-    expiry: int = key(integer(0, 4294967295), required="a number, 0 for ever")
-    unit: str = key(choice(*UNITS), default="minutes")
-
-    def check(self, section: Section) -> None:
-        seconds = {"seconds": 1, "minutes": 60, "hours": 3600}
-        if self.expiry and self.unit and self.expiry * seconds[self.unit] < 120:
-            section.refuse("expiry", f"{self.expiry} {self.unit}", "at least two minutes, or 0 for ever")
-
-
-@dataclasses.dataclass(frozen=True)
-class Range(AddressRange):
-    """Addresses to hand out."""
-
-    lease: Lease | None = part(Lease)
-
-
-@dataclasses.dataclass(frozen=True)
-class DhcpHost:
-    """A guest that gets a certain address or name; it is known by its MAC address, client id (IPv6: DUID) or name."""
-
-    mac: str | None = key(mac)
-    id: str | None = key(line)
-    name: str | None = key(host_name)
-    ip: netaddr.IPAddress | None = key(ip_address())
-    lease: Lease | None = part(Lease)
-
-    def check(self, section: Section) -> None:
-        if not any(section.has(name) for name in ("mac", "id", "name")):
-            section.refuse("", NOTHING, "mac, id or name, by which the guest is known")
-        if not any(section.has(name) for name in ("ip", "name")):
-            section.refuse("", Phrase("neither ip nor name"), "what the guest is to get: ip, name or both")
-
-
-@dataclasses.dataclass(frozen=True)
-class Bootp:
-    """What guests boot from the network: a file, and the server that has it (None: this host)."""
-
-    file: str = key(line, required="the file's path")
-    server: str | None = key(host_name)
-
-
-@dataclasses.dataclass(frozen=True)
-class Dhcp:
-    """What the host hands out to the guests of a subnet."""
-
-    ranges: tuple[Range, ...] = parts(Range)
-    hosts: tuple[DhcpHost, ...] = parts(DhcpHost)
-    bootp: Bootp | None = part(Bootp)
-
-
-def _path(value: object) -> str:
-    if not text(value).startswith("/"):
-        raise Refused("an absolute path")
-    return line(value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Tftp:
-    """The folder that the host serves by TFTP."""
-
-    root: str = key(_path, required="the folder's path")
 
 
 def read_prefixed(section: Section, what: str) -> netaddr.IPNetwork | None:
@@ -142,12 +62,13 @@ class Ip:
     dhcp: Dhcp | None = None
     tftp: Tftp | None = None
     local_ptr: bool | None = None
+    ra: Ra | None = None
 
     @classmethod
     def read(cls, section: Section) -> Ip:
         address = read_prefixed(section, "the host's address with its prefix")
-        dhcp, tftp = (part(kind).metadata["read"](section, name) for kind, name in ((Dhcp, "dhcp"), (Tftp, "tftp")))
-        return cls(t.cast(netaddr.IPNetwork, address), dhcp, tftp, section.value("local_ptr", boolean))
+        dhcp, tftp, ra = (part(kind).metadata["read"](section, name) for kind, name in ((Dhcp, "dhcp"), (Tftp, "tftp"), (Ra, "ra")))
+        return cls(t.cast(netaddr.IPNetwork, address), dhcp, tftp, section.value("local_ptr", boolean), ra)
 
     @property
     def version(self) -> int:
@@ -162,6 +83,11 @@ class Ip:
     def subnet(self) -> netaddr.IPNetwork:
         return self.address.cidr
 
+    @property
+    def hands_out(self) -> bool:
+        """Whether guests get addresses of this subnet by DHCP."""
+        return self.dhcp is not None and self.dhcp.serves
+
     def check(self, section: Section) -> None:
         if not taken(self.address):
             return
@@ -173,8 +99,11 @@ class Ip:
         elif self.host in reserved_of(self.subnet):
             which = "network" if self.host == self.subnet.network else "broadcast"
             section.refuse("address", Phrase(f"'{self.host}', the {which} address of {self.subnet}"), f"a host's address of {self.subnet}")
-        elif self.dhcp:
-            self._check_dhcp(self.dhcp, section)
+        else:
+            if self.dhcp:
+                self._check_dhcp(self.dhcp, section)
+            if self.ra:
+                self._check_ra(self.ra, section)
 
     def _check_dhcp(self, dhcp: Dhcp, section: Section) -> None:
         for index, span in enumerate(dhcp.ranges):
@@ -202,7 +131,28 @@ class Ip:
                 if value is not None and value in [getattr(other, name) for other in dhcp.hosts[:index]]:
                     section.refuse(f"{at}.{name}", str(value), "one that no host above it has")
         if dhcp.bootp and self.version == 6:
-            section.refuse("dhcp.bootp", Phrase("it, with IPv6"), "it with IPv4 only")
+            section.refuse("dhcp.bootp", Phrase("it, with IPv6"), "it with IPv4 only; with IPv6 the option bootfile-url says it")
+        if dhcp.serves and self.version == 6 and self.address.prefixlen < 64:
+            section.refuse("address", str(self.address), "a prefix of 64 to 126 with DHCP")
+        if dhcp.options and not dhcp.serves and self.version == 4:
+            section.refuse("dhcp.options", Phrase("them without ranges and hosts"), "them beside ranges or hosts")
+        lists = [("dhcp.options", dhcp.options), *((f"dhcp.hosts[{index}].options", host.options) for index, host in enumerate(dhcp.hosts))]
+        for at, options in lists:
+            for index, option in enumerate(options):
+                option.check_family(section, f"{at}[{index}]", self.version)
+                if option.option is not None and option.number(self.version) in [other.number(self.version) for other in options[:index]]:
+                    section.refuse(f"{at}[{index}].option", option.option, "each option once, with all of its values")
+
+    def _check_ra(self, ra: Ra, section: Section) -> None:
+        if self.version == 4:
+            section.refuse("ra", Phrase("it, with IPv4"), "it with IPv6 only")
+        elif ra.mode in ("ra-only", "stateless", "slaac") and self.address.prefixlen != 64:
+            modes = "none or stateful" if self.hands_out else "none"
+            section.refuse("ra.mode", ra.mode, f"{modes} with {self.address}: guests make addresses of their own in a /64 alone")
+        elif ra.mode in ("ra-only", "stateless") and self.hands_out:
+            section.refuse("ra.mode", ra.mode, "stateful, slaac or none where dhcp has ranges or hosts")
+        elif ra.mode in ("stateful", "slaac") and not self.hands_out:
+            section.refuse("ra.mode", ra.mode, "ra-only, stateless or none without dhcp's ranges and hosts")
 
     def _has_host(self, address: netaddr.IPAddress) -> bool:
         return address in self.subnet and address not in reserved_of(self.subnet)

@@ -103,6 +103,10 @@ class AddressRange:
         """Whether both ends were taken, and in their order."""
         return taken(self.start) and taken(self.end) and self.start.version == self.end.version and self.start <= self.end
 
+    def meets(self, subnet: netaddr.IPNetwork) -> bool:
+        """Whether a whole range has an address of a subnet."""
+        return bool(self.start.version == subnet.version and int(self.start) <= subnet.last and subnet.first <= int(self.end))
+
 
 def network(value: object) -> netaddr.IPNetwork:
     """Reads a network with its prefix length, or one address, without bits beyond the prefix."""
@@ -162,3 +166,61 @@ def line(value: object) -> str:
     if not text(value).isprintable():
         raise Refused("a text of one line, without control characters")
     return text(value)
+
+
+TEXT_MAX = 255
+
+
+def short_text(value: object) -> str:
+    """Reads a text of one line that dnsmasq takes as one item of its own: it has lines of at most 1024 bytes, and drops spaces at the ends."""
+    found = line(value)
+    if len(found.encode()) > TEXT_MAX or found != found.strip():
+        raise Refused(f"a text of at most {TEXT_MAX} bytes without spaces at its ends")
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """A text, or a list of several; one alone in a definition is that text."""
+
+    items: tuple[str, ...]
+
+    def plain(self) -> str | list[str]:
+        return self.items[0] if len(self.items) == 1 else list(self.items)
+
+    def __str__(self) -> str:
+        """As dnsmasq writes them."""
+        return ",".join(map(quoted, self.items))
+
+
+def quoted(text: str) -> str:
+    """One item of a line of dnsmasq's: in quotes where it would be read as more, or less."""
+    if not re.search('[",#]', text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def unquoted(text: str) -> list[str] | None:
+    """The items that dnsmasq reads in a text; None if it would refuse it, or take the end of it for a comment."""
+    items, rest = [""], text
+    while rest:
+        # Quotes may begin within an item; what is in them is taken as it is, but for escapes.
+        found = re.match(r'"((?:[^"\\]|\\.|\\$)*)"|[^",#]|(?<=[^ ])#', rest) if rest[0] != "," else None
+        if rest[0] == ",":
+            items.append("")
+            rest = rest[1:]
+        elif found is None and not (rest[0] == "#" and items[-1][-1:] not in ("", " ")):
+            return None
+        else:
+            items[-1] += found[0] if found and found[1] is None else re.sub(r'\\(["\\])', r"\1", found[1]) if found else "#"
+            rest = rest[found.end() :] if found else rest[1:]
+    return [item.strip() for item in items]
+
+
+def texts(value: object) -> Texts:
+    """Reads a text or a list of texts, all of them together no longer than one text may be. Numbers count, since YAML makes them of digits."""
+    items = value if isinstance(value, (list, tuple)) and value else [value]
+    found = tuple(short_text(str(item) if isinstance(item, int) and not isinstance(item, bool) else item) for item in items)
+    if sum(len(item.encode()) + 1 for item in found) > TEXT_MAX + 1:
+        raise Refused(f"texts of at most {TEXT_MAX} bytes in all")
+    return Texts(found)

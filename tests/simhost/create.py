@@ -4,33 +4,30 @@
 
 """Make a simulated host from its description in ``hosts/NAME.json``, and boot it.
 
-A description has ``files`` (path: list of lines), ``interfaces`` (``{name, ether}``), ``dhcp`` (what the network gives an interface
-that asks, as address/prefix), ``neighbours`` (``{address, ether, interface, expires}``), ``sysctl`` and ``modules`` (what the boot loader sets and loads
-besides what /boot/loader.conf says).
+A description has ``files`` (path: list of lines), ``scripts`` (path: a file of the checkout that is put there, if it exists), ``packages`` (names of those
+that are installed), ``interfaces`` (``{name, ether}``), ``dhcp`` (what the network gives an interface that asks, as address/prefix), ``neighbours``
+(``{address, ether, interface, expires}``), ``sysctl`` and ``modules`` (what the boot loader sets and loads besides what /boot/loader.conf says).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
-import sys
 import typing as t
 from pathlib import Path
 
-from . import machine, state
+from . import machine, packages, state
 from .namespace import COMMAND_DIRECTORIES
 from .state import OWN_DIRECTORIES
 
 HERE = Path(__file__).parent.resolve()
-# Every command of the host with its place on FreeBSD. Those without a module in simhost.commands are refused by name.
+# Every command of FreeBSD's base with its place; those of packages come with them. Those without a module in simhost.commands are refused by name.
 COMMANDS = {
     **dict.fromkeys(("ifconfig", "kldload", "kldstat", "kldunload", "pfctl", "ping", "reboot", "route", "shutdown", "sysctl"), "/sbin"),
     **dict.fromkeys(("arp", "bhyve", "daemon", "jail", "jexec", "jls", "pkg", "service", "sysrc", "tcpdump"), "/usr/sbin"),
-    **dict.fromkeys(("freebsd-version", "ls"), "/bin"),
+    **dict.fromkeys(("freebsd-version", "kill", "ls", "ps"), "/bin"),
     **dict.fromkeys(("at", "id", "lockf", "nc", "netstat", "sockstat", "uname", "which"), "/usr/bin"),
-    "dnsmasq": "/usr/local/sbin",
 }
 
 
@@ -50,6 +47,8 @@ def create(directory: Path, name: str) -> None:
     (directory / "init").write_text("init\n", encoding="ascii")
     (directory / "state.json").write_text("{}\n", encoding="utf-8")
     with state.opened(directory) as host:
+        if description.get("packages"):
+            packages.install(host, description["packages"])
         machine.start(host, machine.describe(name, description))
 
 
@@ -73,21 +72,22 @@ def _make_files(directory: Path, description: dict[str, t.Any]) -> None:
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    for path, source in description.get("scripts", {}).items():
+        if (HERE.parents[1] / source).is_file():
+            target = root / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(HERE.parents[1] / source, target)
+            target.chmod(0o755)
 
 
 def _make_commands(directory: Path) -> None:
     """A small shell script for each command, at its place on FreeBSD and, where that is Linux's folder, in /sbin."""
     for folder in COMMAND_DIRECTORIES:
         (directory / "commands" / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
-    # The environment is the commands' own: without what makes other programs believe that this is FreeBSD.
-    python = Path(os.path.realpath(os.path.dirname(sys.executable)), os.path.basename(sys.executable))
-    setting = f"SIMHOST={shlex.quote(str(directory))} PYTHONPATH={shlex.quote(str(HERE.parent))}"
     for command, place in COMMANDS.items():
         places = {place} & {*COMMAND_DIRECTORIES}
         if not places or any(os.path.lexists(f"{folder}/{command}") for folder in ("/bin", "/usr/bin")):
             # Linux's folder would be its place, or Linux has a command of this name there, which would be found first.
             places.add("/sbin")
         for folder in places:
-            script = directory / "commands" / folder.lstrip("/") / command
-            script.write_text(f'#!/bin/sh\n{setting} exec {shlex.quote(str(python))} -s -m simhost {command} "$@"\n', encoding="utf-8")
-            script.chmod(0o755)
+            packages.write_command(directory, directory / "commands" / folder.lstrip("/") / command, command)

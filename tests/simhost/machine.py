@@ -16,7 +16,7 @@ import typing as t
 import uuid
 
 from . import rc
-from .kernel import clock, drivers, modules, sysctl
+from .kernel import clock, drivers, modules, processes, sysctl
 from .kernel.errors import KernelError
 from .state import Host
 
@@ -63,6 +63,7 @@ def _kernel(machine: dict[str, t.Any], loader: dict[str, str], now: int) -> dict
         "dhcp": copy.deepcopy(machine["dhcp"]),
         "neighbours": copy.deepcopy(machine["neighbours"]),
         "pf": None,
+        "processes": processes.new(),
     }
     known = {name: value for name, value in loader.items() if name in sysctl.WRITABLE or any(name in names for names in sysctl.OF_MODULE.values())}
     sysctl.initialize(kernel, {"kern.hostuuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{machine['name']}.simhost")), **machine["sysctl"], **known})

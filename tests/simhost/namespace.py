@@ -23,7 +23,7 @@ from .state import OWN_DIRECTORIES
 
 # FreeBSD's search path, but for /sbin first: that is where the host's commands are, over Linux's of the same name.
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
-COMMAND_DIRECTORIES = ("/sbin", "/usr/sbin", "/usr/local/sbin")
+COMMAND_DIRECTORIES = ("/sbin", "/usr/sbin")
 # Folders that are put together entry by entry, since the host has folders of its own in them.
 ASSEMBLED = ("/", "/usr", "/usr/local")
 # What Linux's programs need of their own /etc: links to them, and what the dynamic linker and TLS read.

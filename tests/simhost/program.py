@@ -10,6 +10,7 @@ import contextlib
 import getopt
 import importlib
 import io
+import os
 import sys
 import typing as t
 
@@ -60,8 +61,9 @@ def options(argv: list[str], letters: str, usage: str, code: int = 1, *, script:
 def invoke(host: Host, name: str, argv: list[str], stdin: t.TextIO | None = None) -> int:
     """Run a command of the host in this process and return its exit code.
 
-    ``name`` may have a dash (``freebsd-version``); its module has an underscore.
+    ``name`` may be a path, and have a dash (``freebsd-version``); its module has an underscore.
     """
+    name = os.path.basename(name)
     try:
         module = importlib.import_module(f"simhost.commands.{name.replace('-', '_')}")
     except ModuleNotFoundError as error:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # The parts of the file system that belong to the host. Everything else in its root directory is the Linux machine's.
-OWN_DIRECTORIES = ("/boot", "/etc", "/root", "/tmp", "/usr/local/etc", "/var")
+OWN_DIRECTORIES = ("/boot", "/etc", "/root", "/tmp", "/usr/local/etc", "/usr/local/sbin", "/var")
 
 
 class Host:

@@ -56,16 +56,17 @@ def main(host: Host, argv: list[str], stdin: t.TextIO) -> int:
         raise NotSimulated(f"-{min(refused)}")
     if "e" in letters:
         for script in SCRIPTS.values():
-            if script.rcvar and config.is_yes(variables, script.rcvar):
-                print(f"/etc/rc.d/{script.name}")
+            # The configuration counts, not what a script takes for granted where that says nothing.
+            if script.rcvar and script.is_there(host) and config.is_yes(config.load(host, script.name), script.rcvar):
+                print(script.path)
         return 0
     if "l" in letters:
         raise NotSimulated("-l")
     name, *arguments = words
     wait(host, START_MS)
-    if name in SCRIPTS:
+    if name in SCRIPTS and SCRIPTS[name].is_there(host):
         if "v" in letters:
-            print(f"{name} is located in /etc/rc.d")
+            print(f"{name} is located in {SCRIPTS[name].folder}")
         action = arguments.pop(0) if arguments else ""
         return SCRIPTS[name].run(host, action, arguments)
     for folder in variables.get("local_startup", "").split():

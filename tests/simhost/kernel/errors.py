@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+EADDRINUSE = "Address already in use"
 EADDRNOTAVAIL = "Can't assign requested address"
 EBUSY = "Device busy"
 EEXIST = "File exists"

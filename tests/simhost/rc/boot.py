@@ -11,10 +11,8 @@ from ..kernel import modules
 from ..kernel.errors import KernelError
 from ..state import Host
 from . import config
-from .netif import NETIF
-from .pf import PF
-from .routing import ROUTING
 from .script import discard
+from .services import SCRIPTS
 
 
 def boot(host: Host) -> None:
@@ -38,8 +36,9 @@ def _run(host: Host, variables: dict[str, str]) -> None:
             modules.load(host.kernel, module)
         except KernelError:
             continue  # rc.d/kld goes on with the next one
-    for script in (NETIF, ROUTING, PF):
-        script.run(host, "start", [])
+    for script in SCRIPTS.values():
+        if script.is_there(host):
+            script.run(host, "start", [], booting=True)
     _set_variables(host)
 
 

@@ -23,13 +23,14 @@ WITHOUT_RCVAR = ("rcvar", "delete", "enable", "describe", "status")
 
 @dataclasses.dataclass
 class Run:
-    """One run of a script: its configuration, and whether it is to be quiet or forced."""
+    """One run of a script: its configuration, whether it is to be quiet or forced, and whether this is the boot."""
 
     host: Host
     script: Script
     variables: dict[str, str]
     quiet: bool = False
     force: bool = False
+    booting: bool = False
 
     def message(self, text: str, end: str = "\n") -> bool:
         """Print a start message; False when a quiet run is to have none, as the scripts return then."""
@@ -39,7 +40,7 @@ class Run:
         return True
 
     def warn(self, text: str) -> None:
-        print(f"/etc/rc.d/{self.script.name}: WARNING: {text}", file=sys.stderr)
+        print(f"{self.script.path}: WARNING: {text}", file=sys.stderr)
 
     def command(self, *argv: str) -> int:
         """Run one of the host's commands."""
@@ -65,6 +66,18 @@ class Script:
     required_files: Callable[[dict[str, str]], list[str]] = lambda variables: []
     required_modules: tuple[str, ...] = ()
     not_simulated: tuple[str, ...] = ()
+    folder: str = "/etc/rc.d"
+    defaults: dict[str, str] = dataclasses.field(default_factory=dict)
+    check_arguments: Callable[[list[str]], str] = lambda arguments: ""
+
+    @property
+    def path(self) -> str:
+        return f"{self.folder}/{self.name}"
+
+    def is_there(self, host: Host) -> bool:
+        """Whether the host has the script: all of its base, those of packages and playbooks where their file is."""
+        file = host.path(self.path)
+        return self.folder == "/etc/rc.d" or (file.is_file() and bool(file.stat().st_mode & 0o111))
 
     @property
     def keywords(self) -> list[str]:
@@ -76,10 +89,14 @@ class Script:
         """The actions that only this script has."""
         return [*(action for action in self.actions if action not in ("start", "stop", "restart", "status")), *self.not_simulated]
 
-    def run(self, host: Host, action: str, arguments: list[str]) -> int:
+    def run(self, host: Host, action: str, arguments: list[str], *, booting: bool = False) -> int:
         """Run an action, ``onestart`` or ``quietstop`` for example, and return the exit code."""
         variables = config.load(host, *(self.configuration or (self.name,)))
-        run = Run(host, self, variables)
+        variables.update({name: value for name, value in self.defaults.items() if not variables.get(name)})
+        if complaint := self.check_arguments(arguments):
+            print(f"{self.path}: ERROR: {complaint}", file=sys.stderr)
+            return 1
+        run = Run(host, self, variables, booting=booting)
         for prefix in ("fast", "force", "one", "quiet"):
             if action.startswith(prefix):
                 action = action.removeprefix(prefix)
@@ -93,8 +110,8 @@ class Script:
     def _run(self, run: Run, action: str, arguments: list[str]) -> int:
         if action not in self.keywords:
             if action:
-                print(f"/etc/rc.d/{self.name}: unknown directive '{action}'.", file=sys.stderr)
-            print(f"Usage: /etc/rc.d/{self.name} [fast|force|one|quiet]({'|'.join(self.keywords)})", file=sys.stderr)
+                print(f"{self.path}: unknown directive '{action}'.", file=sys.stderr)
+            print(f"Usage: {self.path} [fast|force|one|quiet]({'|'.join(self.keywords)})", file=sys.stderr)
             return 1
         enabled = not self.rcvar or config.is_yes(run.variables, self.rcvar)
         if action == "enabled":

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands_of import run, write
 from simhost import create, execute, state
 from simhost.program import NotSimulated
 from simhost.rc import words
@@ -30,20 +29,6 @@ ifconfig_virbr1="inet 10.0.100.1/24 addm re1 mtu 9000 up"
 ifconfig_virbr1_descr="pfnet   default"
 """
 HOOKS = 'nat-anchor "libvirt/*"\nrdr-anchor "libvirt/*"\nanchor "libvirt/*"\ninclude "/usr/local/etc/pfnet/pf.conf"\npass all\n'
-
-
-def run(directory: Path, *argv: str) -> tuple[int, str, str]:
-    """One command on the host, in this process."""
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        code = execute.run(directory, argv[0], list(argv[1:]), io.StringIO())
-    return code, stdout.getvalue(), stderr.getvalue()
-
-
-def write(directory: Path, path: str, text: str) -> None:
-    file = directory / "root" / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
 
 
 def kernel(directory: Path) -> dict[str, object]:

@@ -23,7 +23,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from simhost import create, session, state
+from simhost import create, packages, session, state
 from simhost.pf.states import add_state
 
 TESTS = Path(__file__).parents[2]
@@ -35,6 +35,7 @@ FOLDERS = [
 SESSIONS = {file.stem: file for folder in FOLDERS for file in sorted(folder.glob("*.json"))}
 # Sessions that did not begin on a freshly booted machine.
 HOSTS = {"pf-states": "guests"}
+PACKAGES = {"boot-and-rc": ("dnsmasq", "python3")}
 NO_PACKETS = "no packet is simulated: the states that they made are inserted instead"
 SKIPPED = {
     ("pf-states", 3): NO_PACKETS,
@@ -100,6 +101,9 @@ def replayed(name: str) -> list[session.Step]:
     with tempfile.TemporaryDirectory(prefix="simhost-") as folder:
         directory = Path(folder, "host")
         create.create(directory, HOSTS.get(name, "fresh"))
+        if name in PACKAGES:
+            with state.opened(directory) as host:
+                packages.install(host, PACKAGES[name])
         if not skipped:
             return run_on(directory, steps)
         before, after = steps[: skipped[0]], steps[skipped[-1] + 1 :]

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from ansible_collections.bsdvirt.pfnet.plugins.filter.render import render
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render as documents
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
 
 EXAMPLES = sorted((pathlib.Path(__file__).parents[4] / "examples").glob("*.yml"))
 RULES = pathlib.Path(__file__).parent / "rules"
@@ -48,3 +50,5 @@ def test_all_examples_fit_on_one_host() -> None:
     starting = [network for network in together if network.get("autostart", True)]
     assert len(starting) < len(together)
     assert files[layout.BOOT_RULES].count("load anchor") == files[layout.BOOT_INTERFACES].count("_name=") == len(starting)
+    kinds = [path.rpartition("/")[0] for path in files]
+    assert kinds.count(layout.DNSMASQ) == 3 * sum(document["dnsmasq"] is not None for document in documents(read_networks(together)))
