@@ -30,8 +30,8 @@ class Served(t.TypedDict):
     """What a host needs to know of a network's dnsmasq.
 
     `conf`: its configuration without the line that names the bridge. `hosts`, `hostsfile`: names of addresses and static hosts, in files of their own
-    that it reads again at a SIGHUP. `addresses`: the host's on the bridge, where it serves. `dns`: whether it answers names. `dhcp`: the families,
-    inet and inet6, in which it answers DHCP. `tftp`: the folder that it serves, None without TFTP.
+    that it reads again at a SIGHUP; any other change wants a restart. `addresses`: the host's on the bridge, where it serves. `dns`: whether it
+    answers names. `dhcp`: the families, inet and inet6, in which it answers DHCP. `tftp`: the folder that it serves, None without TFTP.
     """
 
     conf: str
@@ -127,10 +127,12 @@ class Service:
 
     @property
     def lease_max(self) -> int:
-        """How many guests there can be: all of the ranges, and those who have an address of their own outside them. 0 if there are no ranges."""
+        """How many guests there can be: as many as the ranges have addresses, 0 if there are no ranges.
+
+        Static hosts count for nothing, or one more would be a restart of dnsmasq and not a SIGHUP.
+        """
         ranges = [span for ip in self.network.ips if ip.dhcp for span in ip.dhcp.ranges]
-        outside = [host for ip in self.network.ips if ip.dhcp for host in ip.dhcp.hosts if host.ip is not None and not any(host.ip in span for span in ranges)]
-        return min(sum(int(span.end) - int(span.start) + 1 for span in ranges) + len(outside), LEASES_MAX) if ranges else 0
+        return min(sum(int(span.end) - int(span.start) + 1 for span in ranges), LEASES_MAX)
 
     @property
     def router(self) -> str:
@@ -170,14 +172,25 @@ class Service:
 
     @property
     def hostsfile(self) -> str:
-        """Static hosts, a line each."""
-        hosts = [
-            (host, ip.version, _host_tag(index, host_index))
+        """Static hosts, a line each, but for those of `marked_hosts`."""
+        return "".join(f"{line}\n" for line in self._static_hosts(marked=False))
+
+    @property
+    def marked_hosts(self) -> list[str]:
+        """Static hosts with options of their own, which go by a tag.
+
+        They stand in the configuration, where the options are: dnsmasq 2.90 crashes at a SIGHUP if the hostsfile has set the tags of a lease.
+        """
+        return self._static_hosts(marked=True)
+
+    def _static_hosts(self, *, marked: bool) -> list[str]:
+        return [
+            _host(host, ip.version, _host_tag(index, host_index))
             for index, ip in enumerate(self.network.ips)
             if ip.dhcp
             for host_index, host in enumerate(ip.dhcp.hosts)
+            if bool(host.options) is marked
         ]
-        return "".join(f"{_host(*entry)}\n" for entry in hosts)
 
     def _tag(self, index: int, prefix: str) -> str:
         """What marks a subnet that has something of its own to say, where there are several of its family."""

@@ -138,6 +138,9 @@ class Network:
                 section.refuse("forward.nat.address", str(pool), f"addresses outside of {ip.subnet}, the network's own")
         self._check_mode(section, {ip.version for _index, ip in whole})
         self._check_services(section, whole)
+        for index, line_of_it in enumerate(self.dnsmasq_options):
+            if line_of_it in self.dnsmasq_options[:index]:
+                section.refuse(f"dnsmasq_options[{index}]", line_of_it, "each line once")
         self._check_routes(section)
         self._check_port_forwards(section)
 

@@ -299,12 +299,18 @@ def test_files_by_tftp(host: World, fixed: str) -> None:
     assert host.run(sys.executable, "-c", TFTP, "10.1.0.1", "hello", where=fixed) == "hello from the host\n"
 
 
-def test_hosts_files_are_read_again(host: World, fixed: str) -> None:
-    path = f"{ROOT}{layout.dnsmasq_hosts('lab')}"
-    before = host.read(path)
-    host.write(path, f"{before}10.1.0.77\tlater\n")
-    host.reload("lab")
-    wait_for("the new name", lambda: host.ask(fixed, "10.1.0.1", "A", "later") == ["10.1.0.77"])
+def test_hosts_files_are_read_again(host: World) -> None:
+    # Leases of all kinds are there when it reads them.
+    names = [guest(host, LAB, number) for number in (10, 24, 25)]
+    for name in names[:2]:
+        host.dhcp(name)
+    added = {layout.dnsmasq_hosts("lab"): "10.1.0.77\tlater\n", layout.dnsmasq_hostsfile("lab"): "52:54:00:00:01:25,10.1.0.25\n"}
+    for path, line in added.items():
+        host.write(f"{ROOT}{path}", host.read(f"{ROOT}{path}") + line)
+    for _again in range(2):
+        host.reload("lab")
+        wait_for("the new name", lambda: host.ask(names[0], "10.1.0.1", "A", "later") == ["10.1.0.77"])
+    assert host.dhcp(names[2])["ip"] == "10.1.0.25"
 
 
 def advertised(host: World, name: str) -> str:

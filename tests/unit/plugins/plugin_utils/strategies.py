@@ -181,7 +181,7 @@ def definitions(draw: st.DrawFn) -> Data:
             bridge=bridge,
             domain=record({"name": NAMES}, local_only=BOOL),
             dns=DNS,
-            dnsmasq_options=some(st.one_of(st.just("dns-loop-detect"), st.integers(0, 99).map(lambda seconds: f"neg-ttl={seconds}"))),
+            dnsmasq_options=some(st.sampled_from(["dns-loop-detect", "neg-ttl=60", 'address=/x/"192.0.2.1"']), unique=True),
             routes=some(
                 record({"address": st.sampled_from(["10.99.0.0/16", "10.98.0.0/24"]), "gateway": st.just("10.1.0.9")}), unique_by=lambda route: route["address"]
             ),

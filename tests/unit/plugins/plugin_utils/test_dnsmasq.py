@@ -127,6 +127,28 @@ def test_reverse_zones(subnet: str, zones: list[str]) -> None:
     assert reverse_zones(netaddr.IPNetwork(subnet)) == zones
 
 
+def test_names_and_static_hosts_are_a_matter_of_their_own_files() -> None:
+    definition: dict[str, t.Any] = {
+        "name": "a",
+        "bridge": {"name": "virbr0"},
+        "dns": {"hosts": [{"ip": "10.0.0.1", "hostnames": ["x"]}]},
+        "ips": [{"address": "10.0.0.1/24", "dhcp": {"ranges": [{"start": "10.0.0.10", "end": "10.0.0.19"}], "hosts": [{"name": "b", "ip": "10.0.0.2"}]}}],
+    }
+    before = served(definition)
+    definition["dns"]["hosts"].append({"ip": "10.0.0.2", "hostnames": ["y"]})
+    definition["ips"][0]["dhcp"]["hosts"].append({"mac": "52:54:00:00:00:03", "ip": "10.0.0.3"})
+    after = served(definition)
+    assert after[".conf"] == before[".conf"]
+    assert after[".hosts"] == before[".hosts"] + "10.0.0.2\ty\n"
+    assert after[".hostsfile"] == before[".hostsfile"] + "52:54:00:00:00:03,10.0.0.3\n"
+
+
+def test_a_large_range_does_not_let_guests_fill_the_hosts_memory() -> None:
+    ranges = [{"start": "fd00::2", "end": "fd00::ffff:ffff"}]
+    texts = served({"name": "a", "bridge": {"name": "b"}, "ips": [{"address": "fd00::1/64", "dhcp": {"ranges": ranges}}]})
+    assert "dhcp-lease-max=65535\n" in texts[".conf"]
+
+
 @given(ITEMS)
 def test_a_text_stays_one_item(text: str) -> None:
     assert unquoted(quoted(text)) == [text]
@@ -135,7 +157,7 @@ def test_a_text_stays_one_item(text: str) -> None:
 @given(definitions())
 def test_a_value_is_never_more_than_a_value(definition: dict[str, t.Any]) -> None:
     definition.get("firewall", {}).pop("peers", None)
-    known = {re.split("=", line)[0] for file in PAIRS.glob("*.conf") for line in file.read_text().splitlines()} | {"dns-loop-detect", "neg-ttl"}
+    known = {re.split("=", line)[0] for file in PAIRS.glob("*.conf") for line in file.read_text().splitlines()} | {"dns-loop-detect", "neg-ttl", "address"}
     for line in served({**definition, "bridge": {"name": "virbr0"}}).get(".conf", "").splitlines()[1:]:
         assert line.partition("=")[0] in known
         assert unquoted(line.partition("=")[2]) is not None

@@ -453,6 +453,7 @@ OPTION = "ips[0].dhcp.hosts[0].options[0]"
         (NATNET, "dnsmasq_options", ["a=b\nuser=root"], "dnsmasq_options[0]", "a text of one line"),
         (NATNET, "dnsmasq_options", ["--log-queries"], "dnsmasq_options[0]", "an option of dnsmasq's configuration file"),
         (NATNET, "dnsmasq_options", ['txt-record=a,"b'], "dnsmasq_options[0]", "an option of dnsmasq's configuration file"),
+        (NATNET, "dnsmasq_options", ["neg-ttl=1", "neg-ttl=1"], "dnsmasq_options[1]", "each line once"),
         (NATNET, "dnsmasq_options", ["conf-file=/etc/passwd"], "dnsmasq_options[0]", "any but conf-file"),
         (NATNET, "dnsmasq_options", ["a=" + "b" * 254], "dnsmasq_options[0]", "at most 255 bytes"),
         (SIX, "ips.0.ra", {"mode": "slaac"}, "ips[0].ra.mode", "ra-only, stateless or none without dhcp's ranges and hosts"),
