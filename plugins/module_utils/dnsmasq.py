@@ -195,7 +195,7 @@ def plan_dnsmasq(document: dict[str, t.Any], at: str, old: Definition | None, ob
 def plan_removal(name: str, at: str, observed: Observed, services: Services, made: Plan) -> list[str]:
     """Add the steps after which a network has no dnsmasq; gives in words what of it there was. Its leases are kept."""
     reasons = []
-    if name in observed.dnsmasq.running and not _refuse_missing(at, observed, made):
+    if name in observed.dnsmasq.running and not _refuse_missing(at, observed, made, (layout.DNSMASQ_SCRIPT,)):
         services.stop(name)
         reasons.append(f"dnsmasq of {name} is running")
     for path in (layout.dnsmasq_conf(name), layout.dnsmasq_hosts(name), layout.dnsmasq_hostsfile(name)):
@@ -218,10 +218,12 @@ _REMEDIES = {
 }
 
 
-def _refuse_missing(at: str, observed: Observed, made: Plan) -> bool:
-    for path in observed.dnsmasq.missing:
-        made.refuse(at, f"DHCP or DNS for guests on a host without {path}", _REMEDIES[path])
-    return bool(observed.dnsmasq.missing)
+def _refuse_missing(at: str, observed: Observed, made: Plan, needed: t.Collection[str] = tuple(_REMEDIES)) -> bool:
+    """Refuse what needs files that the host lacks; to stop an instance takes the script alone."""
+    missing = [path for path in observed.dnsmasq.missing if path in needed]
+    for path in missing:
+        made.refuse(at, f"a network with a dnsmasq on a host without {path}", _REMEDIES[path])
+    return bool(missing)
 
 
 def _refuse_taken(document: dict[str, t.Any], at: str, observed: Observed, made: Plan) -> None:
