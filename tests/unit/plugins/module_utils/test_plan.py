@@ -99,7 +99,7 @@ def host_with(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
                 layout.LOADED: "{}\n",
                 layout.BOOT_RULES: boot.rules_text(starting),
                 layout.BOOT_INTERFACES: boot.interfaces_text(starting) or "",
-                **({layout.BOOT_ROUTES: static} if (static := boot.routes_text(starting)) else {}),
+                **{path: text for path, text in ((layout.BOOT_ROUTES, boot.routes_text(starting)),) if text},
                 **{layout.anchor_file(name): text for name, text in texts.items()},
             },
             **changes,
