@@ -81,7 +81,6 @@ def autostart(each: dict[str, t.Any], unit: int) -> boot.Autostart:
 def host_with(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
     """A host as a run with these documents leaves it."""
     starting = sorted((autostart(each, 1000 + number) for number, each in enumerate(documents)), key=lambda network: network.name)
-    routes = boot.routes_text(starting)
     texts = {each["name"]: anchor_text(each, each["bridge"]["name"], "re0") for each in documents}
     entry = {"rules": list(LOADED.rules), "nat": list(LOADED.nat), "tables": {"natdst": ["0.0.0.0/0"]}}
     definitions: dict[str, Definition] = {}
@@ -101,7 +100,7 @@ def host_with(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
                 layout.LOADED: "{}\n",
                 layout.BOOT_RULES: boot.rules_text(starting),
                 layout.BOOT_INTERFACES: boot.interfaces_text(starting) or "",
-                **({layout.BOOT_ROUTES: routes} if routes else {}),
+                **{path: text for path, text in ((layout.BOOT_ROUTES, boot.routes_text(starting)),) if text},
                 **{layout.anchor_file(name): text for name, text in texts.items()},
             },
             **changes,

@@ -28,7 +28,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import quoted, unquoted
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from strategies import ITEMS, definitions
 
 PAIRS = pathlib.Path(__file__).parent / "dnsmasq"
@@ -149,11 +149,13 @@ def test_a_large_range_does_not_let_guests_fill_the_hosts_memory() -> None:
     assert "dhcp-lease-max=65535\n" in texts[".conf"]
 
 
+@settings(deadline=None)
 @given(ITEMS)
 def test_a_text_stays_one_item(text: str) -> None:
     assert unquoted(quoted(text)) == [text]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(definitions())
 def test_a_value_is_never_more_than_a_value(definition: dict[str, t.Any]) -> None:
     definition.get("firewall", {}).pop("peers", None)
