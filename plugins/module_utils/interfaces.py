@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import json
 import re
@@ -61,7 +62,7 @@ class Route:
     gateway: str
     interface: str
 
-    @property
+    @functools.cached_property
     def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         """The destination as a network; None for the default route and for addresses of one link."""
         if self.destination == "default" or "%" in self.destination:

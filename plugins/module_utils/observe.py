@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -90,6 +91,11 @@ class Observed:
     main_rules: str = ""
     in_the_way: tuple[str, ...] = ()
     dnsmasq: Instances = dataclasses.field(default_factory=Instances)
+
+    @functools.cached_property
+    def gateways(self) -> dict[str, str]:
+        """The gateways of the host's routes by destination."""
+        return {str(route.network): route.gateway for route in self.routes if route.network is not None}
 
 
 def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: str) -> Observed:

@@ -41,14 +41,13 @@ def refuse_conflicts(document: dict[str, t.Any], at: str, observed: Observed, ma
 def plan_routes(document: dict[str, t.Any], old: Definition | None, observed: Observed, made: Plan) -> list[str]:
     """Add the steps that make the static routes to networks behind guests; gives the reasons for them in words."""
     wanted = {route["destination"]: route["gateway"] for route in document["routes"]}
-    present = _present(observed)
     reasons = []
     for destination, gateway in (old.routes if old else {}).items():
-        if wanted.get(destination) != gateway and present.get(destination) == gateway:
+        if wanted.get(destination) != gateway and observed.gateways.get(destination) == gateway:
             reasons.append(f"the route to {destination} by {gateway} goes")
             made.steps.append(_step(Phase.RELEASE, "delete", destination, gateway))
     for destination, gateway in wanted.items():
-        if present.get(destination) != gateway:
+        if observed.gateways.get(destination) != gateway:
             reasons.append(f"the route to {destination} by {gateway} is missing")
             made.steps.append(_step(Phase.ROUTE, "add", destination, gateway))
     return reasons
@@ -56,15 +55,9 @@ def plan_routes(document: dict[str, t.Any], old: Definition | None, observed: Ob
 
 def plan_removal(known: Definition, observed: Observed, made: Plan) -> None:
     """Add the steps that take the static routes of a removed network away, while its bridge is up: they come back only to one that is."""
-    present = _present(observed)
     for destination, gateway in known.routes.items():
-        if present.get(destination) == gateway:
+        if observed.gateways.get(destination) == gateway:
             made.steps.append(_step(Phase.QUIESCE, "delete", destination, gateway))
-
-
-def _present(observed: Observed) -> dict[str, str]:
-    """The gateways of the host's routes by destination."""
-    return {str(route.network): route.gateway for route in observed.routes if route.network is not None}
 
 
 def _step(phase: Phase, verb: str, destination: str, gateway: str) -> Step:
