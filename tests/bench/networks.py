@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the collection grows with the number of networks: seconds on the controller and in the plan, bytes sent, commands on the host.
 
-Run from the checkout, after ./dev test mypy: PYTHONPATH=.cache/collections:tests:tests/unit/simhost python tests/bench/networks.py [NUMBER ...]
+Run from the checkout: PYTHONPATH=.cache/collections:tests:tests/unit/simhost python tests/bench/networks.py [NUMBER ...]
 
 Commands run on a simulated host in this process, so that their own time says nothing of FreeBSD; their number does.
 """

@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import sys
+import typing as t
 from pathlib import Path
 
 import pytest
+
+if t.TYPE_CHECKING:
+    from in_process import InProcessHost
 
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS))
@@ -23,3 +27,21 @@ def host_directory(tmp_path: Path) -> Path:
     directory = tmp_path / "host"
     create.create(directory, "fresh")
     return directory
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A booted hypervisor that is only copied."""
+    from simhost import create
+
+    directory = tmp_path_factory.mktemp("pristine") / "host"
+    create.create(directory, "hypervisor")
+    return directory
+
+
+@pytest.fixture
+def host(pristine: Path, tmp_path: Path) -> InProcessHost:
+    """A hypervisor of the test's own, of the module's `pristine` where it has one."""
+    from in_process import copy_of
+
+    return copy_of(pristine, tmp_path / "host")

@@ -49,11 +49,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return host.directory
 
 
-@pytest.fixture
-def host(pristine: Path, tmp_path: Path) -> InProcessHost:
-    return copy_of(pristine, tmp_path / "host")
-
-
 def shown(host: InProcessHost) -> tuple[t.Any, ...]:
     """What those who use a host see of it; of its interfaces neither their order nor their numbers."""
     routes = sorted(line for line in host.run("netstat", "-rn").stdout.splitlines() if "link#" not in line)

@@ -19,7 +19,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import SpecE
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
 from hypothesis import HealthCheck, given, settings
 from in_process import InProcessHost, copy_of
-from simhost import create, state
+from simhost import state
 from strategies import definitions
 
 BLUE: dict[str, t.Any] = {
@@ -29,19 +29,6 @@ BLUE: dict[str, t.Any] = {
     "ips": [{"address": "10.10.1.1/24", "dhcp": {"ranges": [{"start": "10.10.1.2", "end": "10.10.1.9"}]}}],
 }
 GREEN: dict[str, t.Any] = {"name": "green", "bridge": {"name": "virbr1"}, "forward": {"mode": "nat"}, "ips": [{"address": "10.10.2.1/24"}]}
-
-
-@pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A booted hypervisor that is only copied."""
-    directory = tmp_path_factory.mktemp("pristine") / "host"
-    create.create(directory, "hypervisor")
-    return directory
-
-
-@pytest.fixture
-def host(pristine: Path, tmp_path: Path) -> InProcessHost:
-    return copy_of(pristine, tmp_path / "host")
 
 
 def actions(made: t.Any) -> dict[str, str]:

@@ -12,18 +12,10 @@ import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.info import PARTS, counted, gather
 from in_process import InProcessHost, copy_of
-from simhost import create, state
+from simhost import state
 from simhost.pf.states import add_state
 from test_boot import FULL
 from test_collection import BLUE, GREEN
-
-
-@pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A booted hypervisor that is only copied."""
-    directory = tmp_path_factory.mktemp("pristine") / "host"
-    create.create(directory, "hypervisor")
-    return directory
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFai
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import NotTaken
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
 from in_process import InProcessHost, copy_of
-from simhost import create, state
+from simhost import state
 from simhost.kernel import processes
 from test_collection import BLUE, actions, comparable
 
@@ -32,19 +32,6 @@ RED: dict[str, t.Any] = {
     ],
     "dns": {"hosts": [{"ip": "10.10.3.1", "hostnames": ["gate"]}]},
 }
-
-
-@pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A booted hypervisor that is only copied."""
-    directory = tmp_path_factory.mktemp("pristine") / "host"
-    create.create(directory, "hypervisor")
-    return directory
-
-
-@pytest.fixture
-def host(pristine: Path, tmp_path: Path) -> InProcessHost:
-    return copy_of(pristine, tmp_path / "host")
 
 
 def pids(host: InProcessHost) -> dict[str, int]:

@@ -10,10 +10,11 @@ import typing as t
 
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import Instances, Services, Socket, dnsmasq_text, parse_sockets, plan_dnsmasq, plan_removal
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import Instances, Services, dnsmasq_text, plan_dnsmasq, plan_removal
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.pf import Pf, Ruleset
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import Socket
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Phase, Plan, Serve, WriteFile
 
 ADDRESS = "10.10.1.1/24"
@@ -195,21 +196,3 @@ UNBOUND, OTHER = "local-unbound", "dnsmasq"
 )
 def test_a_port_that_somebody_else_has_is_refused_with_its_owner(sockets: list[Socket], found: list[tuple[str, str]]) -> None:
     assert problems(BLUE, Instances({"green": 812}, tuple(sockets))) == found
-
-
-def test_sockets() -> None:
-    text = """\
-unbound  local-unbou 1042  3  udp4   127.0.0.1:53          *:*
-root     a b server  1043  14 tcp46  *:53                  *:*
-nobody   dnsmasq     812   4  udp4   *:67                  *:*
-nobody   dnsmasq     812   6  udp6   [fe80::1%virbr0]:53   *:*
-nobody   dnsmasq     812   7  tcp6   fd00:1::1:53          *:*
-?        ?           ?     ?  tcp4   10.10.1.1:53          10.10.1.5:40000
-"""
-    assert parse_sockets(text) == (
-        Socket("local-unbou", 1042, "udp", "127.0.0.1", 53),
-        Socket("a b server", 1043, "tcp", "*", 53),
-        Socket("dnsmasq", 812, "udp", "*", 67),
-        Socket("dnsmasq", 812, "udp", "fe80::1", 53),
-        Socket("dnsmasq", 812, "tcp", "fd00:1::1", 53),
-    )

@@ -19,7 +19,6 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import (
     parse_sysrc,
     plan,
 )
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import Socket, parse_sockets
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan, Run
 
 NOT_SET = Variable("NO", DEFAULTS)
@@ -130,25 +129,6 @@ def test_variables_with_their_files() -> None:
         "gateway_enable": Variable("NO", DEFAULTS),
         "pf_rules": Variable('/etc/my pf: "x"', "/etc/rc.conf.local"),
     }
-
-
-SOCKSTAT = """\
-USER     COMMAND    PID   FD PROTO  LOCAL ADDRESS         FOREIGN ADDRESS
-unbound  local-unbo 1203  3  udp6   [::1]:53              *:*
-unbound  local-unbo 1203  4  udp4   127.0.0.1:53          *:*
-root     my server  77    5  tcp46  *:53                  *:*
-?        ?          ?     ?  udp4   10.0.0.1:67           *:*
-nobody   dnsmasq    901   4  udp4   *:67                  *:*
-"""
-
-
-def test_sockets() -> None:
-    assert list(parse_sockets(SOCKSTAT)) == [
-        Socket("local-unbo", 1203, "udp", "::1", 53),
-        Socket("local-unbo", 1203, "udp", "127.0.0.1", 53),
-        Socket("my server", 77, "tcp", "*", 53),
-        Socket("dnsmasq", 901, "udp", "*", 67),
-    ]
 
 
 @pytest.mark.parametrize(
