@@ -580,7 +580,7 @@ def interfaces() -> set[str]:
 
 def bridge_of(network: str) -> str:
     """The bridge of a network, which its definition keeps, also where the host chose the name."""
-    return t.cast(str, json.loads((DEFINITIONS / f"{network}.json").read_text())["bridge"])
+    return t.cast(str, json.loads((DEFINITIONS / f"{network}.json").read_text())["bridge"]["name"])
 
 
 def make_jail(name: str, members: t.Iterable[str]) -> None:
