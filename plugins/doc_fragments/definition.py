@@ -35,7 +35,7 @@ options:
         description: What stands within libvirt's C(<metadata>), as XML; kept for the way back to XML.
         type: str
       autostart:
-        description: Whether the network is to be there after a boot. Kept; this version writes nothing for the boot.
+        description: Whether the network is to be there after a boot. Otherwise it waits for the next run.
         type: bool
         default: true
       mac:
@@ -77,7 +77,7 @@ options:
             type: bool
             default: false
           mtu:
-            description: The MTU of the bridge in bytes, which its members take over.
+            description: The MTU of the bridge in bytes, which its members take over. Guests are told it by DHCP.
             type: int
           vlan_filtering:
             description: Whether the bridge filters VLANs.
@@ -165,8 +165,7 @@ options:
             type: str
           dhcp:
             description:
-              - DHCP for the guests. With it, the rules let DHCP requests through to the host.
-              - The module does not run a DHCP server.
+              - DHCP for the guests, by a dnsmasq of the network's own. With ranges or hosts, the rules let DHCP requests through to it.
             type: dict
             suboptions:
               ranges:
@@ -204,7 +203,7 @@ options:
                     description: The guest's MAC address. IPv4 only.
                     type: str
                   id:
-                    description: The guest's client id; with IPv6, its DUID.
+                    description: The guest's client id, as bytes such as V(01:52:54:00:00:01:11) or a text, or V(*) for any; with IPv6, its DUID.
                     type: str
                   name:
                     description: The guest's name.
@@ -213,6 +212,27 @@ options:
                     description: The guest's address.
                     type: str
                   lease: *lease
+                  options: &options
+                    description:
+                      - Options of DHCP. With IPv6, C(dns-server) and C(domain-search) stand in router advertisements, too.
+                      - Of what guests are told by default, C(router), C(dns-server) and so on, an option says something else.
+                    type: list
+                    elements: dict
+                    suboptions:
+                      option:
+                        description: Its number, or its name as C(dnsmasq --help dhcp) and C(dnsmasq --help dhcp6) list them.
+                        type: raw
+                        required: true
+                      value:
+                        description:
+                          - Its value, or a list of several, at most 255 bytes in all. Without one, guests are told nothing of it.
+                          - Under a number that dnsmasq does not know, digits are a number, and bytes with colons between them are bytes.
+                        type: raw
+                      force:
+                        description: Whether guests are told without having asked for it.
+                        type: bool
+                        default: false
+              options: *options
               bootp:
                 description: What guests boot from the network.
                 type: dict
@@ -224,8 +244,40 @@ options:
                   server:
                     description: The server that has it. By default the host.
                     type: str
+          ra:
+            description:
+              - Router advertisements, by which guests of an IPv6 subnet know of their router, and how they get addresses.
+              - Of the router itself there is one for the whole network, so what several subnets say of it has to be the same.
+            type: dict
+            suboptions:
+              mode:
+                description:
+                  - How. By default V(stateful) where O(networks[].ips[].dhcp) hands out addresses, otherwise V(ra-only) in a /64, unless
+                    another subnet of the network hands out addresses; with O(networks[].forward.mode=bridge), V(none).
+                type: str
+                choices:
+                  none: Not at all.
+                  ra-only: Guests make addresses of their own, and are told all else by advertisements.
+                  stateless: Guests make addresses of their own, and ask for options by DHCP.
+                  slaac: Guests make addresses of their own, and get some by DHCP besides.
+                  stateful: Guests get addresses by DHCP.
+              interval:
+                description: Seconds between two of them, V(4) to V(1800). By default V(600).
+                type: int
+              lifetime:
+                description:
+                  - How many seconds the host counts as a router after one of them. V(0) makes it none, as it is by default with
+                    O(networks[].forward.mode=none). Otherwise the default is three times the interval.
+                type: int
+              priority:
+                description: How much guests prefer this router to others. By default V(medium).
+                type: str
+                choices: [low, medium, high]
+              mtu:
+                description: The MTU that guests are told, in bytes.
+                type: int
           tftp:
-            description: What the host serves by TFTP.
+            description: What the host serves by TFTP, one folder for the whole network.
             type: dict
             suboptions:
               root:
@@ -271,11 +323,11 @@ options:
             type: bool
       dns:
         description:
-          - What the host's DNS does for guests. Kept and checked; the module does not run a DNS server.
+          - What the host's DNS does for guests. Where the network has DHCP, TFTP or router advertisements, the host answers names without it, too.
         type: dict
         suboptions:
           enable:
-            description: Whether the host answers DNS. Without it, O(networks[].firewall.host_access=services) does not open DNS.
+            description: Whether the host answers DNS.
             type: bool
             default: true
           forward_plain_names:
@@ -287,7 +339,7 @@ options:
             elements: dict
             suboptions:
               addr:
-                description: The server's address. Without it, names in the domain are answered by the host alone.
+                description: The server's address. Without it, the host's own servers are asked about the domain.
                 type: str
               domain:
                 description: The domain that it is asked about. By default all.
@@ -312,7 +364,7 @@ options:
             elements: dict
             suboptions:
               service:
-                description: The service.
+                description: The service, such as V(ldap), without the underscore.
                 type: str
                 required: true
               protocol:
@@ -344,9 +396,28 @@ options:
                 type: str
                 required: true
               value:
-                description: Its text.
+                description: Its text, or a list of several strings, at most 255 bytes in all.
+                type: raw
+                required: true
+          cnames:
+            description: Other names of hosts whose address is known here, by O(networks[].dns.hosts), DHCP or the host's own C(/etc/hosts).
+            type: list
+            elements: dict
+            suboptions:
+              name:
+                description: The other name.
                 type: str
                 required: true
+              target:
+                description: The name that it stands for.
+                type: str
+                required: true
+      dnsmasq_options:
+        description:
+          - Lines for the configuration of the network's dnsmasq, where nothing else here says it, such as V(neg-ttl=60). The host's dnsmasq has to know them.
+          - What the definition or the service settles is refused, C(interface), C(port), C(user) and C(conf-file) for instance.
+        type: list
+        elements: str
       port_forwards:
         description: Ports of the host that lead to guests. With O(networks[].forward.mode=nat) and V(route).
         type: list
@@ -402,7 +473,7 @@ options:
             default: full
             choices:
               full: Everything at the host's addresses on their bridge.
-              services: DHCP and DNS, as far as declared, and ping.
+              services: DHCP, DNS and TFTP, as far as they are served, and ping.
               none: Nothing.
           peers:
             description:

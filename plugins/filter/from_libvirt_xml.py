@@ -37,6 +37,9 @@ notes:
   - With C(<forward mode='bridge'>) libvirt uses a bridge that the host has already, which is refused, or an interface, which is taken over as
     the uplink of a bridge that M(bsdvirt.pfnet.networks) makes.
   - C(<network ipv6='yes'>) asks for nothing, since guests of one bridge reach each other by IPv6 in any case.
+  - libvirt answers names in every network with an address unless C(<dns enable='no'/>) says no, so a network without C(<dns>) gets an empty C(dns)
+    where nothing else makes its dnsmasq run. Lines in C(<dnsmasq:options>) are taken over.
+  - With C(<forward mode='nat'>) and no IPv4, libvirt routes, and so does what is made of it.
   - An C(<ip>) or C(<route>) without prefix and netmask gets the prefix that libvirt would take, by the address's class, or 64 with IPv6.
   - Documents with a DTD or entities are refused, and those of more than 1 MiB or whose elements are nested more than 64 deep.
 seealso:

@@ -82,7 +82,7 @@ def _perform(host: Host, action: Action) -> None:
     elif isinstance(action, CreateBridge):
         _create_bridge(host, action)
     elif isinstance(action, WriteFile):
-        host.write(action.path, action.text, action.base, action.like)
+        host.write(action.path, action.text, action.base, like=action.like)
     elif isinstance(action, LoadAnchors):
         pf.load(host, action.root, action.texts)
     elif isinstance(action, KillStates):

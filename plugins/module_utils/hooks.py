@@ -143,6 +143,7 @@ def plan(wanted: Wanted, found: Found) -> Plan:
     loading = wanted.load and after is not None and (found.enabled or enabling) and not _rules_elsewhere(wanted, found)
     expected = {(kind, f"{wanted.anchor_root}/*") for kind in (HOOKS if wanted.present else conf.hand_written(wanted.anchor_root))}
     called = {(kind, f"{wanted.anchor_root}/*") for kind in HOOKS} & found.calls
+    astray = expected - called if wanted.present else called - expected
     changes, drifted = _reasons(wanted, found, conf, after)
 
     if wanted.present and found.boot_rules is None:
@@ -154,7 +155,7 @@ def plan(wanted: Wanted, found: Found) -> Plan:
             made.steps.append(Step(Phase.FILES, f"keep {wanted.path} as {wanted.backup}", kept, (WriteFile(wanted.backup, None, wanted.backup),)))
         made.file(wanted.path, after, before, wanted.path)
         made.diff(wanted.path, _printable(before), _printable(after))
-    if loading and (before != after or enabling or called != expected):
+    if loading and (before != after or enabling or astray):
         if before == after and found.enabled:
             drifted.append(f"the main ruleset of pf {'does not call' if wanted.present else 'calls'} the anchors below {wanted.anchor_root}")
         made.steps.append(Step(Phase.LOAD, f"load {wanted.path}", Run(("pfctl", "-f", wanted.path, *found.flags)), _reload_former(wanted, found)))
@@ -198,13 +199,12 @@ def _rules_elsewhere(wanted: Wanted, found: Found) -> bool:
 
 
 def _refuse_other_rules(wanted: Wanted, found: Found, made: Plan) -> None:
-    """A host has main rules somewhere though it has no such file: those must not give way to ones that pass everything."""
-    if found.text is not None:
-        return
-    if _rules_elsewhere(wanted, found):
+    """Main rules that a host has from elsewhere must not give way to ones that pass everything; and pf is not enabled with rules that were not looked at."""
+    missing = wanted.load and found.text is None
+    if _rules_elsewhere(wanted, found) and (missing or wanted.enable):
         rules = found.settings["pf_rules"]
-        made.refuse("path", f"'{wanted.path}', which is not there, while {rules.file} says pf_rules=\"{rules.value}\"", f"the main rules' file, {rules.value}")
-    elif not found.empty:
+        made.refuse("path", f"'{wanted.path}', while {rules.file} says pf_rules=\"{rules.value}\"", f"the file of main rules, {rules.value}")
+    elif missing and not found.empty:
         made.refuse("path", f"'{wanted.path}', which is not there, while pf holds main rules", "the file that these rules came from (`pfctl -sr` shows them)")
 
 

@@ -109,7 +109,7 @@ class Host:
             return []
 
     @staticmethod
-    def write(path: str, text: str | None, base: str, like: str | None = None, mode: int = 0o644) -> None:
+    def write(path: str, text: str | None, base: str, *, like: str | None = None, mode: int = 0o644) -> None:
         """Replace a file by rename, or with None remove it. Folders below and including `base` come with the first file and go with the last.
 
         Owner and mode stay; those of a new file are the ones of the file `like`, or root's and `mode`. Of a symbolic link the file is replaced.

@@ -228,7 +228,13 @@ def _warn(documents: t.Sequence[dict[str, t.Any]], root: str, observed: Observed
         made.warnings.append(
             f"The main ruleset of pf does not call the networks' anchors, so {' and '.join(effect for kind, effect in missing)}: put "
             + " and ".join(f'`{kind} "{root}/*"`' for kind, effect in missing)
-            + " into /etc/pf.conf before its first filter rule, translation before filter, then run `service pf reload`."
+            + " into /etc/pf.conf before its first filter rule, translation before filter, then run `service pf reload`; or let the module"
+            " bsdvirt.pfnet.pf_hooks do it."
+        )
+    if layout.BOOT_RULES not in observed.main_rules and any(document["definition"].get("autostart", True) and document["hooks"] for document in documents):
+        made.warnings.append(
+            f"The main rules do not include {layout.BOOT_RULES}, so after a boot the networks' bridges are there without their rules: let the module"
+            f' bsdvirt.pfnet.pf_hooks do it, or put `include "{layout.BOOT_RULES}"` behind the anchors in /etc/pf.conf.'
         )
     if documents and not observed.pf.enabled:
         made.warnings.append("pf is loaded but not enabled, so no rule is in force: run `pfctl -e`, and `sysrc pf_enable=YES` for the next boot.")

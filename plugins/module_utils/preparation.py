@@ -98,8 +98,8 @@ class Found:
 
     `modules`: of those wanted, the ones loaded or built in. `variables` and `sysctl` lack what the host does not know. `configured`: values of
     sysctl.conf(5). `unreachable`: why pf, which is loaded, does not answer. `skipped`: interfaces and groups that pf leaves alone, each with where it
-    says so. `own_rules`: rules in the anchor root itself.
-    `foreign`: anchors below it with rules that no network of ours has loaded. `ours`: ids of our own processes.
+    says so. `own_rules`: rules in the anchor root itself. `foreign`: anchors below it with rules that no network of ours has loaded. `ours`: ids of
+    our own processes.
     """
 
     modules: frozenset[str]

@@ -146,6 +146,11 @@ hazards:
   sample:
     - "pf leaves the bridge virbr0 alone (`set skip on`, says the kernel), so no rule of a network on it counts, and nothing is isolated: take virbr0 out of
       `set skip on` in pf.conf, then run `service pf reload`."
+check_mode:
+  description: Whether it was check mode, in which nothing is changed; what needs a module of the kernel that is not loaded yet has to wait then.
+  returned: success
+  type: bool
+  sample: false
 steps:
   description: What was done, or would be done in check mode, in this order.
   returned: success
@@ -189,7 +194,11 @@ def main() -> None:
     module = AnsibleModule(argument_spec=HOST, supports_check_mode=True)
     params = {name: tuple(value) if isinstance(value, list) else value for name, value in module.params.items()}
     wanted = Wanted(**t.cast("dict[str, t.Any]", params))
-    run(module, Change(plan=lambda host: prepare(host, wanted), returns=returned, what="preparation"))
+
+    def returns(made: Plan) -> dict[str, t.Any]:
+        return {"settings": made.outcomes, "hazards": made.warnings, "check_mode": module.check_mode}
+
+    run(module, Change(plan=lambda host: prepare(host, wanted), returns=returns, what="preparation"))
 
 
 def prepare(host: Host, wanted: Wanted) -> Plan:
@@ -198,10 +207,6 @@ def prepare(host: Host, wanted: Wanted) -> Plan:
     made = plan(wanted, found)
     made.warnings += hazards(wanted, found)
     return made
-
-
-def returned(made: Plan) -> dict[str, t.Any]:
-    return {"settings": made.outcomes, "hazards": made.warnings}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,10 @@ description:
   - The anchors of all networks that need it are loaded in one transaction of pf. A network whose bridge, address, rules or tables
     were altered behind its back is repaired, and what had drifted is named. What is as declared is not touched.
   - Members that others attached to the bridges are never touched.
+  - What is to be there after a boot is written for rc(8) and pf.conf(5) to find, for networks with O(networks[].autostart). The host's rules have to include
+    C(/usr/local/etc/pfnet/pf.conf); the module warns where they do not.
+  - Connections of a network that goes, and those that a changed network's rules no longer allow, are ended. All others live on.
+  - A step that fails is undone with all before it. A run that was killed is undone by the next one.
   - Nothing restarts pf or the host's network, and the main ruleset is left as it is. It has to call the anchors, with
     C(nat-anchor "libvirt/*") and C(anchor "libvirt/*"); the module warns where it does not.
 attributes:
@@ -95,6 +99,11 @@ EXAMPLES = r"""
   bsdvirt.pfnet.networks:
     networks: "{{ lookup('ansible.builtin.file', 'default.xml') | bsdvirt.pfnet.from_libvirt_xml }}"
 
+- name: Changes that lock nobody out, since the host takes them back unless it is reached again within a minute
+  bsdvirt.pfnet.networks:
+    networks: "{{ pfnet_networks }}"
+    confirm_timeout: 60
+
 - name: One network less
   bsdvirt.pfnet.networks:
     networks:
@@ -136,6 +145,7 @@ steps:
   elements: str
   sample:
     - load libvirt/default
+    - write /usr/local/etc/pfnet/pf.conf
     - record in /var/db/pfnet/loaded.json what was loaded
 problems:
   description: What is wrong with the definitions, or what on the host is in their way.

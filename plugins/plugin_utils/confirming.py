@@ -20,6 +20,15 @@ class ConfirmingAction(ActionBase):
     """Runs a module, and if that asks for it, confirms its changes over a new connection."""
 
     _requires_connection = True
+    _lost = False
+
+    def cleanup(self, force: bool = False) -> None:
+        """Remove what was copied to the host, unless that cannot be reached: its failure would be told in the place of ours."""
+        try:
+            super().cleanup(force)
+        except AnsibleConnectionFailure:
+            if not self._lost:
+                raise
 
     def execute_confirmed(self, module: str, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """The module's result. Raises AnsibleActionFail when the host cannot be reached any more, which then goes back by itself."""
@@ -29,6 +38,7 @@ class ConfirmingAction(ActionBase):
         except AnsibleConnectionFailure as error:
             if args["confirm_timeout"] is None:
                 raise
+            self._lost = True
             raise AnsibleConnectionFailure(
                 f"{error}\nIf changes had begun, the host takes them back by itself {args['confirm_timeout']} seconds after that, and the next run says so."
             ) from error
@@ -49,6 +59,7 @@ class ConfirmingAction(ActionBase):
                 return t.cast("dict[str, t.Any]", self._execute_module(module_name=module, module_args=args, task_vars=task_vars))
             except AnsibleConnectionFailure as error:
                 if time.monotonic() + PAUSE_SECONDS > deadline:
+                    self._lost = True
                     with contextlib.suppress(AnsibleConnectionFailure):
                         self._connection.close()
                     return {

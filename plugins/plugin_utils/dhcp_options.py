@@ -11,8 +11,9 @@ from __future__ import annotations
 import collections.abc as c
 import dataclasses
 import difflib
+import re
 
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Phrase, Refused, Section, boolean, integer, key
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Phrase, Refused, Section, boolean, integer, key, taken
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import Texts, host_name, ip_address, network, texts
 
 NUMBERS = {
@@ -49,8 +50,8 @@ def _each(read: c.Callable[[object], object]) -> c.Callable[[str], bool]:
 
 
 # What values of an option have to be, where dnsmasq does not start with anything else: a check of each, and the words for it.
-_ADDRESS = {version: (_each(ip_address(version)), f"an IPv{version} address") for version in (4, 6)}  # type: ignore[arg-type]
-_NUMBER = (str.isdecimal, "a number")
+_ADDRESS = {version: (_each(ip_address(version)), f"an IPv{version} address") for version in (4, 6)}
+_NUMBER = (lambda value: re.fullmatch("[0-9]{1,10}", value) is not None, "a number")
 _NAME = (_each(host_name), "a domain's name")
 _KINDS = {
     4: {
@@ -64,7 +65,7 @@ _KINDS = {
 
 
 def _name_or_number(value: object) -> int | str:
-    if isinstance(value, str) and not value.isdecimal():
+    if isinstance(value, str) and not re.fullmatch("[0-9]+", value):
         known = {**NUMBERS[4], **NUMBERS[6]}
         if value in known:
             return str(value)
@@ -90,7 +91,7 @@ class Option:
 
     def check_family(self, section: Section, at: str, version: int) -> None:
         """Refuse what the family of its subnet has not."""
-        if self.option is None:
+        if not taken(self.option):
             return
         number = self.number(version)
         if number is None:

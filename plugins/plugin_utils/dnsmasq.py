@@ -9,14 +9,13 @@ For what libvirt's format can say, the result means what libvirt's own dnsmasq i
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.dhcp_options import MTU, ROUTER, Option
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_dhcp import DhcpHost, Lease
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import Texts
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import Texts, quoted
 
 if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import Network
@@ -31,8 +30,8 @@ class Served(t.TypedDict):
     """What a host needs to know of a network's dnsmasq.
 
     `conf`: its configuration without the line that names the bridge. `hosts`, `hostsfile`: names of addresses and static hosts, in files of their own
-    that it reads again at a SIGHUP. `addresses`: the host's on the bridge, where it serves. `dns`: whether it answers names. `dhcp`: the families,
-    inet and inet6, in which it answers DHCP. `tftp`: the folder that it serves, None without TFTP.
+    that it reads again at a SIGHUP; any other change wants a restart. `addresses`: the host's on the bridge, where it serves. `dns`: whether it
+    answers names. `dhcp`: the families, inet and inet6, in which it answers DHCP. `tftp`: the folder that it serves, None without TFTP.
     """
 
     conf: str
@@ -128,10 +127,12 @@ class Service:
 
     @property
     def lease_max(self) -> int:
-        """How many guests there can be: all of the ranges, and those who have an address of their own outside them. 0 if there are no ranges."""
+        """How many guests there can be: as many as the ranges have addresses, 0 if there are no ranges.
+
+        Static hosts count for nothing, or one more would be a restart of dnsmasq and not a SIGHUP.
+        """
         ranges = [span for ip in self.network.ips if ip.dhcp for span in ip.dhcp.ranges]
-        outside = [host for ip in self.network.ips if ip.dhcp for host in ip.dhcp.hosts if host.ip is not None and not any(host.ip in span for span in ranges)]
-        return min(sum(int(span.end) - int(span.start) + 1 for span in ranges) + len(outside), LEASES_MAX) if ranges else 0
+        return min(sum(int(span.end) - int(span.start) + 1 for span in ranges), LEASES_MAX)
 
     @property
     def router(self) -> str:
@@ -171,20 +172,31 @@ class Service:
 
     @property
     def hostsfile(self) -> str:
-        """Static hosts, a line each."""
-        hosts = [
-            (host, ip.version, _host_tag(index, host_index))
+        """Static hosts, a line each, but for those of `marked_hosts`."""
+        return "".join(f"{line}\n" for line in self._static_hosts(marked=False))
+
+    @property
+    def marked_hosts(self) -> list[str]:
+        """Static hosts with options of their own, which go by a tag.
+
+        They stand in the configuration, where the options are: dnsmasq 2.90 crashes at a SIGHUP if the hostsfile has set the tags of a lease.
+        """
+        return self._static_hosts(marked=True)
+
+    def _static_hosts(self, *, marked: bool) -> list[str]:
+        return [
+            _host(host, ip.version, _host_tag(index, host_index))
             for index, ip in enumerate(self.network.ips)
             if ip.dhcp
             for host_index, host in enumerate(ip.dhcp.hosts)
+            if bool(host.options) is marked
         ]
-        return "".join(f"{_host(*entry)}\n" for entry in hosts)
 
     def _tag(self, index: int, prefix: str) -> str:
-        """What marks a subnet, where there are several of its family; alone, it needs no mark."""
-        version = self.network.ips[index].version
-        alike = [ip for ip, mode in zip(self.network.ips, self.ras, strict=True) if ip.version == version and (ip.hands_out or mode != "none")]
-        return f"{prefix}ip{index}," if len(alike) > 1 else ""
+        """What marks a subnet that has something of its own to say, where there are several of its family."""
+        ip = self.network.ips[index]
+        alike = [other for other, mode in zip(self.network.ips, self.ras, strict=True) if other.version == ip.version and (other.hands_out or mode != "none")]
+        return f"{prefix}ip{index}," if len(alike) > 1 and ip.dhcp and (ip.dhcp.options or ip.dhcp.bootp) else ""
 
 
 def service_of(network: Network) -> Service:
@@ -204,13 +216,6 @@ def _ra_mode(ip: Ip, network: Network) -> str:
     if ip.hands_out:
         return "stateful"
     return "none" if ip.address.prefixlen != 64 or any(other.version == 6 and other.hands_out for other in network.ips) else "ra-only"
-
-
-def quoted(text: str) -> str:
-    """One item of a line of dnsmasq's: in quotes where it would be read as more, or less."""
-    if not re.search('[",#]', text):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def reverse_zones(subnet: netaddr.IPNetwork) -> list[str]:

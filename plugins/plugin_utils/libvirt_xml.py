@@ -14,11 +14,15 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import quoted, unquoted
+
 Item = dict[str, t.Any]
 
 # The element in <metadata> that has what libvirt's format has no place for, as JSON; its version is that of what is in there.
 NAMESPACE = "https://bsdvirt.github.io/pfnet/1.0"
 DEFINITION = f"{{{NAMESPACE}}}definition"
+# The namespace of lines that libvirt adds to its dnsmasq's configuration.
+DNSMASQ = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 
 
 class XmlError(ValueError):
@@ -41,9 +45,18 @@ def _switch(on: str, off: str) -> Kind:
     return Kind(lambda text: {on: True, off: False}.get(text, text), lambda value: on if value else off)
 
 
+def _one_or_more(items: list[str]) -> str | list[str]:
+    return items[0] if len(items) == 1 else items
+
+
 TEXT = Kind(str, str)
 WORD = Kind(str.strip, str)
 NUMBER = Kind(lambda text: int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text, str)
+# libvirt hands them to dnsmasq as they are.
+DNSMASQ_ITEMS = Kind(
+    lambda text: _one_or_more(unquoted(text) or [text]),
+    lambda value: ",".join(map(quoted, [value] if isinstance(value, str) else value)),
+)
 YES_NO = _switch("yes", "no")
 ON_OFF = _switch("on", "off")
 
@@ -68,7 +81,7 @@ def _always(_item: Item) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Element:
-    """An element, its children in the order in which libvirt writes them.
+    """An element, its children in the order in which libvirt writes them. `tag`: as ElementTree has it, {namespace}name.
 
     `key`: the mapping that the definition has if the element is there, even if it is empty. `items`: the list that has an item for each such
     element; keys below it are relative to the item. `when`: whether libvirt takes the element in this enclosing item; `fits`: whether it
@@ -85,6 +98,16 @@ class Element:
     fits: c.Callable[[Item], bool] = _always
 
     @property
+    def name(self) -> str:
+        """The tag as it is written."""
+        return written_name(self.tag)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is one text and nothing else, and so its items are texts."""
+        return any(value.key == "" for value in self.values)
+
+    @property
     def values(self) -> tuple[Value, ...]:
         """All that it says itself, apart from its children."""
         return (*self.attributes.values(), *([self.text] if self.text else []))
@@ -95,6 +118,11 @@ def get(item: t.Any, path: str) -> t.Any:
     for key in filter(None, path.split(".")):
         item = item.get(key) if isinstance(item, dict) else None
     return item
+
+
+def served(network: Item) -> bool:
+    """Whether libvirt runs a dnsmasq even where DNS is off."""
+    return any(get(ip, "dhcp.ranges") or get(ip, "dhcp.hosts") or get(ip, "tftp.root") for ip in network.get("ips") or [])
 
 
 def put(item: Item, path: str, value: object) -> None:
@@ -151,7 +179,12 @@ DNS = Element(
     {"enable": Value("dns.enable", YES_NO), "forwardPlainNames": Value("dns.forward_plain_names", YES_NO)},
     (
         Element("forwarder", {"domain": Value("domain", pattern=_DNS_NAME), "addr": Value("addr")}, items="dns.forwarders", when=_has_dns),
-        Element("txt", {"name": Value("name", required=True, pattern=_DNS_NAME), "value": Value("value", required=True)}, items="dns.txt", when=_has_dns),
+        Element(
+            "txt",
+            {"name": Value("name", required=True, pattern=_DNS_NAME), "value": Value("value", DNSMASQ_ITEMS, required=True)},
+            items="dns.txt",
+            when=_has_dns,
+        ),
         Element(
             "srv",
             {
@@ -241,6 +274,11 @@ NETWORK = Element(
             when=_has_own_subnets,
         ),
         Element("route", {**_PREFIXED, "gateway": Value("gateway", required=True)}, items="routes", when=_has_own_subnets),
+        Element(
+            f"{{{DNSMASQ}}}options",
+            children=(Element(f"{{{DNSMASQ}}}option", {"value": Value("", required=True)}, items="dnsmasq_options"),),
+            when=_has_own_subnets,
+        ),
     ),
 )
 
@@ -276,7 +314,12 @@ UNSUPPORTED: dict[str, dict[str, str | None]] = {
     "/network/bandwidth": {ANY: "the rules shape no traffic: pf would need ALTQ, which the GENERIC kernel lacks, or pipes of dnctl(8)"},
     # 1 is what libvirt takes without it.
     "/network/route/@metric": {ANY: "FreeBSD's routes have no metric", "1": None},
-    "/network/dnsmasq:options": {ANY: "lines for dnsmasq could undo what the definition says; dns and dhcp of the definition are all that it is told"},
 }
 # The prefixes in these paths.
-PREFIXES = {"http://libvirt.org/schemas/network/dnsmasq/1.0": "dnsmasq"}
+PREFIXES = {DNSMASQ: "dnsmasq"}
+
+
+def written_name(tag: str) -> str:
+    """A tag or an attribute as it is usually written, instead of ElementTree's {namespace}tag."""
+    uri, brace, local = tag.rpartition("}")
+    return f"{PREFIXES[uri[1:]]}:{local}" if uri[1:] in PREFIXES else f"{uri}{brace}{local}"

@@ -17,13 +17,14 @@ from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.libvirt_xml import (
     DEFINITION,
     MODES,
     NETWORK,
-    PREFIXES,
     UNSUPPORTED,
     Element,
     Item,
     XmlError,
     get,
     put,
+    served,
+    written_name,
 )
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import DefusedElementTree, defusedxml
 
@@ -52,11 +53,12 @@ def read_network(document: str | bytes) -> Taken:
     """
     root = _parsed(document)
     if root.tag != NETWORK.tag:
-        raise XmlError([f"/{_name(root.tag)}: found as the root element; allowed: network"])
+        raise XmlError([f"/{written_name(root.tag)}: found as the root element; allowed: network"])
     reader = _Reader()
     network: Item = {}
     reader.element(root, NETWORK, "/network", network)
     reader.forward(network)
+    _default_services(network)
     for item in (*network.get("ips", []), *network.get("routes", [])):
         _complete_prefix(item)
     metadata = root.findall("metadata/*")
@@ -129,7 +131,7 @@ class _Reader:
             put(item, element.key, {})
         for name, value in node.attrib.items():
             known = element.attributes.get(name)
-            if not self._left_out(f"{path}/@{_name(name)}", value, known is not None, "attribute") and known:
+            if not self._left_out(f"{path}/@{written_name(name)}", value, known is not None, "attribute") and known:
                 put(item, known.key, known.kind.read(value))
         text = "".join([node.text or "", *(child.tail or "" for child in node)])
         if element.text and text:
@@ -143,7 +145,7 @@ class _Reader:
         for child in node:
             found.setdefault(child.tag, []).append(child)
         for tag, nodes in found.items():
-            self._children(nodes, known_children.get(tag), f"{path}/{_name(tag)}", item)
+            self._children(nodes, known_children.get(tag), f"{path}/{written_name(tag)}", item)
 
     def _children(self, nodes: list[ElementTree.Element], element: Element | None, path: str, item: Item) -> None:
         if self._left_out(path, ANY, element is not None, "element") or element is None:
@@ -160,7 +162,7 @@ class _Reader:
             if get(item, element.items) is None:
                 put(item, element.items, [])
             # A list of texts has no keys below its items.
-            get(item, element.items).append(own.get("", "") if element.text else own)
+            get(item, element.items).append(own.get("", "") if element.is_text else own)
 
     def _left_out(self, path: str, value: str, known: bool, what: str) -> bool:
         """Whether this is not taken over; says so unless it asks for nothing. `known`: the definition has a place for it."""
@@ -187,6 +189,10 @@ class _Reader:
             self.unsupported.append(f"/network/forward/interface: {', '.join(map(str, devices))} are a pool to choose from; a network here has one interface")
         elif devices and forward.setdefault("dev", devices[0]) != devices[0]:
             self.refused.append(f"/network/forward/interface: found {devices[0]}; allowed: {forward['dev']}, which @dev says")
+        ips = network.get("ips", [])
+        if forward["mode"] == "nat" and "nat" not in forward and ips and all(":" in str(ip.get("address")) for ip in ips):
+            # What libvirt does with IPv6 unless it is told to translate that too.
+            forward["mode"] = "route"
         if forward["mode"] in MODES:
             self.refused.append(f"/network/forward/@mode: {forward['mode']}: {MODES[forward['mode']]}")
         if forward["mode"] == "bridge" and get(network, "bridge.name") is not None:
@@ -214,16 +220,26 @@ class _Reader:
         return own
 
 
+def _default_services(network: Item) -> None:
+    """Say what libvirt does unsaid: its dnsmasq runs where a network has an address, unless DNS is off and there is nothing to hand out."""
+    ips = network.get("ips", [])
+    advertised = [ip for ip in ips if ":" in str(ip.get("address"))]
+    if served(network) or not ips:
+        return
+    if "dns" not in network and not advertised:
+        network["dns"] = {}
+    elif network.get("dns") == {"enable": False} and not advertised:
+        # That is what a definition means that says nothing.
+        del network["dns"]
+    elif get(network, "dns.enable") is False:
+        for ip in advertised:
+            ip["ra"] = {"mode": "none"}
+
+
 def _content(document: str | bytes) -> str:
     """What a document has in <metadata> besides our own element, in canonical XML, which declares each namespace where it is used."""
     found = re.search("<metadata>(.*)</metadata>", ElementTree.canonicalize(document, exclude_tags={DEFINITION}), re.DOTALL)
     return found[1].strip() if found else ""
-
-
-def _name(tag: str) -> str:
-    """A tag or an attribute as it is usually written, instead of ElementTree's {namespace}tag."""
-    uri, brace, local = tag.rpartition("}")
-    return f"{PREFIXES[uri[1:]]}:{local}" if uri[1:] in PREFIXES else f"{uri}{brace}{local}"
 
 
 def _complete_prefix(item: Item) -> None:

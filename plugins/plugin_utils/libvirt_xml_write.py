@@ -11,6 +11,7 @@ import re
 import typing as t
 from xml.sax.saxutils import escape, quoteattr
 
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.dnsmasq import service_of
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.libvirt_xml import NAMESPACE, NETWORK, Element, Item, Value, get
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.libvirt_xml_read import foreign, read_network
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import plain
@@ -24,9 +25,12 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def write_network(network: Network) -> str:
     """A document that `read_network` reads into a definition of an equal network."""
     form = _libvirt_form(network)
+    # libvirt would run a dnsmasq for names all the same.
+    silent = network.dns is None and network.ips and not service_of(network).needed
+    spoken = {**form, "dns": {"enable": False}} if silent else form
     # Reading back tells what libvirt's elements have not said.
-    said = read_network(_document(form, {})).definition
-    return _document(form, _unsaid(form, said))
+    said = read_network(_document(spoken, {})).definition
+    return _document(spoken, _unsaid(form, said))
 
 
 def _libvirt_form(network: Network) -> Item:
@@ -53,7 +57,9 @@ def _given(value: object) -> t.Any:
 
 
 def _unsaid(form: Item, said: Item) -> Item:
-    return {key: _difference(value, said.get(key)) for key, value in form.items() if value != said.get(key)}
+    # What is said only because libvirt's format knows no silence is taken back.
+    back = {key: None for key in said if key not in form}
+    return {key: _difference(value, said.get(key)) for key, value in form.items() if value != said.get(key)} | back
 
 
 def _difference(value: t.Any, said: t.Any) -> t.Any:
@@ -87,16 +93,20 @@ def _one(element: Element, item: Item, indent: str, own: Item) -> list[str]:
         return []
     values = {name: place.kind.write(get(item, place.key)) for name, place in element.attributes.items() if get(item, place.key) is not None}
     attributes = "".join(f" {name}={quoteattr(value)}" for name, value in values.items())
+    if element.name != element.tag and element.children:
+        attributes += f' xmlns:{element.name.partition(":")[0]}="{element.tag[1:].partition("}")[0]}"'
     children = [line for child in element.children for line in _lines(child, item, f"{indent}  ", own)]
     if children:
-        return [f"{indent}<{element.tag}{attributes}>", *children, f"{indent}</{element.tag}>"]
-    content = f">{escape(element.text.kind.write(get(item, element.text.key)))}</{element.tag}>" if element.text else "/>"
-    return [f"{indent}<{element.tag}{attributes}{content}"]
+        return [f"{indent}<{element.name}{attributes}>", *children, f"{indent}</{element.name}>"]
+    content = f">{escape(element.text.kind.write(get(item, element.text.key)))}</{element.name}>" if element.text else "/>"
+    return [f"{indent}<{element.name}{attributes}{content}"]
 
 
 def _is_there(element: Element, item: Item) -> bool:
     if element.key:
         return get(item, element.key) is not None
+    if not element.values and any(get(item, child.items) for child in element.children if child.items):
+        return True
     return bool(element.items) or element is NETWORK or any(get(item, place.key) is not None for place in element.values)
 
 

@@ -12,12 +12,12 @@ import typing as t
 
 import jinja2
 import jinja2.sandbox
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.dnsmasq import Served, quoted, render_dnsmasq, service_of
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.dnsmasq import Served, render_dnsmasq, service_of
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import Problem, SpecError, plain
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.requirements import netaddr
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import Network, Templates, to_data
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec_firewall import Inbound, PortForward, Traffic
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import PortRange, Ports
+from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.values import PortRange, Ports, quoted
 
 TEMPLATES = pathlib.Path(__file__).parents[2] / "templates"
 # The template that each of a user's own replaces.
@@ -82,7 +82,8 @@ class Family:
     `hosts`: the host's addresses, `host_list` as pf writes them.
     `nat`: where the NAT rule translates to, empty where nothing is translated; `natdst`: its table; `everything`, `on_link`: what that table has,
     and has not besides the subnets. `world`: what guests reach outside unless a list says otherwise.
-    `dhcp`, `dns`, `tftp`, `advertised`: whether the host serves them, and sends router advertisements. `peers_in` may talk to this network, this one may talk to `peers_out`.
+    `dhcp`, `dns`, `tftp`, `advertised`: whether the host serves them, and sends router advertisements.
+    `peers_in` may talk to this network, this one may talk to `peers_out`.
     `guests`: the table of guests without the host, there where an entry of `inbound` has no `to`. `behind`: whether guests route networks behind them.
     """
 

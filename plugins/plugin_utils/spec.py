@@ -130,8 +130,17 @@ class Network:
                         Phrase(f"subnet {ip.subnet}"),
                         f"a subnet apart from {other.subnet} of {section.at(f'ips[{other_index}].address')}",
                     )
+        if self.forward.dev and self.forward.dev in self.bridge.members:
+            section.refuse("forward.dev", self.forward.dev, "an interface that is no member of the bridge")
+        pool = self.forward.nat.address if self.forward.nat else None
+        for _index, ip in whole:
+            if pool and pool.whole and pool.meets(ip.subnet):
+                section.refuse("forward.nat.address", str(pool), f"addresses outside of {ip.subnet}, the network's own")
         self._check_mode(section, {ip.version for _index, ip in whole})
         self._check_services(section, whole)
+        for index, line_of_it in enumerate(self.dnsmasq_options):
+            if line_of_it in self.dnsmasq_options[:index]:
+                section.refuse(f"dnsmasq_options[{index}]", line_of_it, "each line once")
         self._check_routes(section)
         self._check_port_forwards(section)
 

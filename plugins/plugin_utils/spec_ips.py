@@ -147,7 +147,8 @@ class Ip:
         if self.version == 4:
             section.refuse("ra", Phrase("it, with IPv4"), "it with IPv6 only")
         elif ra.mode in ("ra-only", "stateless", "slaac") and self.address.prefixlen != 64:
-            section.refuse("ra.mode", ra.mode, f"none{' or stateful' if self.hands_out else ''} with {self.address}: guests make addresses of their own in a /64 alone")
+            modes = "none or stateful" if self.hands_out else "none"
+            section.refuse("ra.mode", ra.mode, f"{modes} with {self.address}: guests make addresses of their own in a /64 alone")
         elif ra.mode in ("ra-only", "stateless") and self.hands_out:
             section.refuse("ra.mode", ra.mode, "stateful, slaac or none where dhcp has ranges or hosts")
         elif ra.mode in ("stateful", "slaac") and not self.hands_out:

@@ -103,6 +103,10 @@ class AddressRange:
         """Whether both ends were taken, and in their order."""
         return taken(self.start) and taken(self.end) and self.start.version == self.end.version and self.start <= self.end
 
+    def meets(self, subnet: netaddr.IPNetwork) -> bool:
+        """Whether a whole range has an address of a subnet."""
+        return bool(self.start.version == subnet.version and int(self.start) <= subnet.last and subnet.first <= int(self.end))
+
 
 def network(value: object) -> netaddr.IPNetwork:
     """Reads a network with its prefix length, or one address, without bits beyond the prefix."""
@@ -183,6 +187,34 @@ class Texts:
 
     def plain(self) -> str | list[str]:
         return self.items[0] if len(self.items) == 1 else list(self.items)
+
+    def __str__(self) -> str:
+        """As dnsmasq writes them."""
+        return ",".join(map(quoted, self.items))
+
+
+def quoted(text: str) -> str:
+    """One item of a line of dnsmasq's: in quotes where it would be read as more, or less."""
+    if not re.search('[",#]', text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def unquoted(text: str) -> list[str] | None:
+    """The items that dnsmasq reads in a text; None if it would refuse it, or take the end of it for a comment."""
+    items, rest = [""], text
+    while rest:
+        # Quotes may begin within an item; what is in them is taken as it is, but for escapes.
+        found = re.match(r'"((?:[^"\\]|\\.|\\$)*)"|[^",#]|(?<=[^ ])#', rest) if rest[0] != "," else None
+        if rest[0] == ",":
+            items.append("")
+            rest = rest[1:]
+        elif found is None and not (rest[0] == "#" and items[-1][-1:] not in ("", " ")):
+            return None
+        else:
+            items[-1] += found[0] if found and found[1] is None else re.sub(r'\\(["\\])', r"\1", found[1]) if found else "#"
+            rest = rest[found.end() :] if found else rest[1:]
+    return [item.strip() for item in items]
 
 
 def texts(value: object) -> Texts:

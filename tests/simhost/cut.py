@@ -4,7 +4,8 @@
 
 """Run a command over a connection that dies: ``python -m simhost.cut DIR INTERFACE -- COMMAND ...``.
 
-As soon as the host in DIR has an interface of that name, the command and all of its process group are killed, and the exit code is 255,
+As soon as the host in DIR has an interface of that name, or for the name ``pf`` an enabled pf,
+the command and all of its process group are killed, and the exit code is 255,
 as that of ssh(1) whose connection broke.
 """
 
@@ -22,9 +23,11 @@ BROKEN = 255
 LOOK_SECONDS = 0.02
 
 
-def has_interface(directory: str, name: str) -> bool:
-    """Whether a host has an interface of that name just now."""
+def is_cut(directory: str, name: str) -> bool:
+    """Whether a host has an interface of that name, or for the name ``pf`` an enabled pf, just now."""
     kernel = json.loads(Path(directory, "state.json").read_text(encoding="utf-8"))
+    if name == "pf":
+        return bool(kernel.get("pf", {}).get("enabled"))
     return any(interface["name"] == name for interface in kernel["interfaces"])
 
 
@@ -32,7 +35,7 @@ def main(argv: list[str]) -> int:
     directory, interface, _dashes, *command = argv
     process = subprocess.Popen(command, start_new_session=True)
     while process.poll() is None:
-        if has_interface(directory, interface):
+        if is_cut(directory, interface):
             os.killpg(process.pid, signal.SIGKILL)
             return BROKEN
         time.sleep(LOOK_SECONDS)

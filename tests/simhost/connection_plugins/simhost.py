@@ -50,6 +50,7 @@ options:
     default: true
   cut_by:
     description: The name of an interface. While the host has one of that name, it cannot be reached, as when its rules block the connection.
+      V(pf) stands for pf, while that is enabled.
     type: str
     vars:
       - name: simhost_cut_by
@@ -88,13 +89,13 @@ class Connection(LocalConnection):
         """Run a shell command on the host."""
         command = self._on_host(["/bin/sh", "-c", cmd])
         root, interface = t.cast("tuple[str, str | None]", (self.get_option("root"), self.get_option("cut_by")))
-        if interface and cut.has_interface(root, interface):
-            raise AnsibleConnectionFailure(f"no route to {root}: it has the interface {interface}")
+        if interface and cut.is_cut(root, interface):
+            raise AnsibleConnectionFailure(f"no route to {root}: it has {interface}")
         if interface and self.get_option("cut_kills"):
             command = shlex.join([*_PYTHON, "simhost.cut", root, interface, "--", *shlex.split(command)])
         code, stdout, stderr = super().exec_command(command, in_data=in_data, sudoable=sudoable)
         if interface and code == cut.BROKEN:
-            raise AnsibleConnectionFailure(f"the connection to {root} broke when it got the interface {interface}")
+            raise AnsibleConnectionFailure(f"the connection to {root} broke when it got {interface}")
         return code, stdout, stderr
 
     def put_file(self, in_path: str, out_path: str) -> None:

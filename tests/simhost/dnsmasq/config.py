@@ -12,6 +12,8 @@ from ..program import NotSimulated
 from ..state import Host
 from .directives import DIRECTIVES, NOT_SIMULATED, Bad
 
+# A comma in quotes, which separates nothing.
+COMMA = "\ue02c"
 ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "r": "\r", "e": "\033"}
 
 
@@ -35,15 +37,19 @@ class Config:
 
     def all(self, name: str) -> list[str]:
         """The arguments of a directive that may be repeated."""
-        return [argument for directive, argument in self.directives if directive == name]
+        return [argument.replace(COMMA, ",") for directive, argument in self.directives if directive == name]
 
     def one(self, name: str, default: str = "") -> str:
         """The argument of a directive that stands there once."""
         return next(iter(self.all(name)), "") or default
 
+    def lists(self, name: str) -> list[list[str]]:
+        """The arguments of a directive that may be repeated, split at their commas."""
+        return [[word.strip().replace(COMMA, ",") for word in argument.split(",")] for directive, argument in self.directives if directive == name and argument]
+
     def words(self, name: str) -> list[str]:
         """All that a directive lists, repeated or with commas."""
-        return [word.strip() for argument in self.all(name) for word in argument.split(",") if word.strip()]
+        return [word for listed in self.lists(name) for word in listed if word]
 
 
 def read(host: Host, path: str) -> Config:
@@ -103,6 +109,8 @@ def _unquoted(line: str) -> str:
         elif character == "\\" and line[position + 1 : position + 2] and line[position + 1] in '\\"ntbre':
             position += 1
             text += ESCAPES.get(line[position], line[position])
+        elif character == "," and quoted:
+            text += COMMA
         elif character == "#" and not quoted and (not text or text[-1].isspace()):
             break
         else:

@@ -58,8 +58,7 @@ def _start(host: Host, config: Config, arguments: list[str], pid: int) -> Proces
     facility = config.one("log-facility")
     if "/" in facility:
         _create(host, facility, "cannot open log {}: {}", 0o660)
-    for root in config.all("tftp-root"):
-        folder = root.partition(",")[0]
+    for folder, *_interface in config.lists("tftp-root"):
         if config.has("enable-tftp") and not config.has("tftp-no-fail") and not host.path(folder).is_dir():
             raise Fatal(f"TFTP directory {folder} inaccessible: No such file or directory", 3)
     process = processes.add(host.kernel, "dnsmasq", sockets, user=user, arguments=arguments, pid=pid)
@@ -171,7 +170,7 @@ def _log_start(host: Host, process: Process, config: Config) -> None:
         if is_v4(fields[0]) and is_v4(fields[1]):
             _log(host, process, f"DHCP, IP range {fields[0]} -- {fields[1]}, lease time {_lease_time(fields[-1])}", "-dhcp")
     if config.has("enable-tftp"):
-        _log(host, process, f"TFTP root is {config.one('tftp-root')}" if config.has("tftp-root") else "TFTP enabled", "-tftp")
+        _log(host, process, f"TFTP root is {config.lists('tftp-root')[0][0]}" if config.has("tftp-root") else "TFTP enabled", "-tftp")
 
 
 def _lease_time(field: str) -> str:

@@ -38,7 +38,7 @@ def _run(host: Host, variables: dict[str, str]) -> None:
             continue  # rc.d/kld goes on with the next one
     for script in SCRIPTS.values():
         if script.is_there(host):
-            script.run(host, "start", [])
+            script.run(host, "start", [], booting=True)
     _set_variables(host)
 
 

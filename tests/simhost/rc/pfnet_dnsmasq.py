@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -54,6 +55,12 @@ def _is_startable(run: Run, network: str) -> bool:
     return True
 
 
+def _has_bridge(run: Run, network: str) -> bool:
+    lines = run.host.path(f"{CONFIGURATIONS}/{network}.conf").read_text(encoding="utf-8").splitlines()
+    bridge = next((line.removeprefix("interface=") for line in lines if line.startswith("interface=")), "")
+    return run.silent("ifconfig", bridge)[0] == 0
+
+
 def _is_readable(run: Run, network: str) -> bool:
     arguments = (run.variables["pfnet_dnsmasq_program"], "--test", "-C", f"{CONFIGURATIONS}/{network}.conf")
     if run.silent(*arguments)[0] == 0:
@@ -68,14 +75,15 @@ def _start_one(run: Run, network: str) -> bool:
     if _process(run, network):
         print(f"dnsmasq of {network} is already running.")
         return True
+    if run.booting and not _has_bridge(run, network):
+        print(f"dnsmasq of {network} does not start at boot: its bridge is not there.")
+        return True
     for folder in (PID_FILES, LEASES):
         run.host.path(folder).mkdir(parents=True, exist_ok=True)
     _pid_file(run, network).unlink(missing_ok=True)
     run.message(f"Starting dnsmasq of {network}.")
-    variables = run.variables
-    files = ("-C", f"{CONFIGURATIONS}/{network}.conf", "-x", f"{PID_FILES}/{network}.pid", "-l", f"{LEASES}/{network}.leases")
-    owner = ("-u", variables["pfnet_dnsmasq_user"], "-g", variables["pfnet_dnsmasq_group"])
-    if run.command(variables["pfnet_dnsmasq_program"], *files, *owner, *variables["pfnet_dnsmasq_flags"].split()) == 0:
+    files = ("-C", f"{CONFIGURATIONS}/{network}.conf", "-x", f"{PID_FILES}/{network}.pid")
+    if run.command(run.variables["pfnet_dnsmasq_program"], *files, *run.variables["pfnet_dnsmasq_flags"].split()) == 0:
         return True
     run.warn(f"dnsmasq of {network} did not start")
     return False
@@ -88,6 +96,8 @@ def _stop_these(run: Run, networks: list[str]) -> None:
             run.command("kill", "-TERM", str(process["pid"]))
     for network in networks:
         _pid_file(run, network).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        run.host.path(PID_FILES).rmdir()
 
 
 def _start(run: Run, named: list[str]) -> int:
@@ -147,8 +157,6 @@ PFNET_DNSMASQ = Script(
     folder="/usr/local/etc/rc.d",
     defaults={
         "pfnet_dnsmasq_enable": "YES",
-        "pfnet_dnsmasq_user": "nobody",
-        "pfnet_dnsmasq_group": "nobody",
         "pfnet_dnsmasq_program": "/usr/local/sbin/dnsmasq",
         "pfnet_dnsmasq_flags": "",
     },

@@ -23,13 +23,14 @@ WITHOUT_RCVAR = ("rcvar", "delete", "enable", "describe", "status")
 
 @dataclasses.dataclass
 class Run:
-    """One run of a script: its configuration, and whether it is to be quiet or forced."""
+    """One run of a script: its configuration, whether it is to be quiet or forced, and whether this is the boot."""
 
     host: Host
     script: Script
     variables: dict[str, str]
     quiet: bool = False
     force: bool = False
+    booting: bool = False
 
     def message(self, text: str, end: str = "\n") -> bool:
         """Print a start message; False when a quiet run is to have none, as the scripts return then."""
@@ -88,14 +89,14 @@ class Script:
         """The actions that only this script has."""
         return [*(action for action in self.actions if action not in ("start", "stop", "restart", "status")), *self.not_simulated]
 
-    def run(self, host: Host, action: str, arguments: list[str]) -> int:
+    def run(self, host: Host, action: str, arguments: list[str], *, booting: bool = False) -> int:
         """Run an action, ``onestart`` or ``quietstop`` for example, and return the exit code."""
         variables = config.load(host, *(self.configuration or (self.name,)))
         variables.update({name: value for name, value in self.defaults.items() if not variables.get(name)})
         if complaint := self.check_arguments(arguments):
             print(f"{self.path}: ERROR: {complaint}", file=sys.stderr)
             return 1
-        run = Run(host, self, variables)
+        run = Run(host, self, variables, booting=booting)
         for prefix in ("fast", "force", "one", "quiet"):
             if action.startswith(prefix):
                 action = action.removeprefix(prefix)

@@ -63,8 +63,8 @@ class InProcessHost(Host):
     def read_as_is(self, path: str) -> str | None:  # type: ignore[override]
         return Host.read_as_is(self._there(path))
 
-    def write(self, path: str, text: str | None, base: str, like: str | None = None, mode: int = 0o644) -> None:  # type: ignore[override]
-        Host.write(self._there(path), text, self._there(base), self._there(like) if like else None, mode)
+    def write(self, path: str, text: str | None, base: str, *, like: str | None = None, mode: int = 0o644) -> None:  # type: ignore[override]
+        Host.write(self._there(path), text, self._there(base), like=self._there(like) if like else None, mode=mode)
 
     def append(self, path: str, text: str) -> None:  # type: ignore[override]
         Host.append(self._there(path), text)

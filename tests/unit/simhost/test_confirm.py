@@ -29,14 +29,18 @@ PATIENCE = 90
 class Runner:
     """Runs the module on a simulated host as a user would."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "hypervisor") -> None:
         self.folder = folder
         self.host = InProcessHost(folder / "host")
-        create.create(self.host.directory, "hypervisor")
+        create.create(self.host.directory, host)
 
-    def run(self, networks: list[dict[str, t.Any]], *, connection: dict[str, t.Any] | None = None, **options: t.Any) -> tuple[int, str]:
-        """Exit code and output of a play that declares these networks; `connection` has variables of the connection."""
-        task = {"bsdvirt.pfnet.networks": {"networks": networks, **options}}
+    def run(self, networks: list[dict[str, t.Any]], **options: t.Any) -> tuple[int, str]:
+        """Exit code and output of a play that declares these networks."""
+        return self.play("bsdvirt.pfnet.networks", networks=networks, **options)
+
+    def play(self, module: str, *, connection: dict[str, t.Any] | None = None, **options: t.Any) -> tuple[int, str]:
+        """Exit code and output of a play of one task; `connection` has variables of the connection."""
+        task = {module: options}
         (self.folder / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
         variables = {"ansible_connection": "simhost", "simhost_root": str(self.host.directory), "ansible_python_interpreter": sys.executable}
         inventory = {"all": {"hosts": {"hypervisor": {**variables, **(connection or {})}}}}
@@ -63,7 +67,8 @@ class Runner:
     def state(self) -> tuple[t.Any, ...]:
         """The host as comparable() has it, without what Ansible keeps in root's home and what the next run has to be told."""
         files, *rest = comparable(self.host)
-        return ({name: text for name, text in files.items() if not name.startswith("root/") and name != layout.TAKEN_BACK.lstrip("/")}, *rest)
+        told = {path.lstrip("/") for path in (layout.TAKEN_BACK, layout.STATE)}
+        return ({name: text for name, text in files.items() if not name.startswith("root/") and name not in told}, *rest)
 
 
 @pytest.fixture
@@ -120,3 +125,21 @@ def test_timeouts_out_of_range_are_refused(runner: Runner) -> None:
     assert code != 0
     assert "confirm_timeout: found 2; allowed: a number of seconds from 5 to 3600" in output
     assert runner.host.everything() == before
+
+
+def test_enabling_pf_under_rules_that_lock_the_user_out_is_taken_back(tmp_path: Path) -> None:
+    runner = Runner(tmp_path, "fresh")
+    # The first visit leaves what Linux's programs need there.
+    assert runner.play("ansible.builtin.command", argv=["kldload", "pf"])[0] == 0
+    runner.host.write("/etc/pf.conf", "block all\n", "/etc/pf.conf")
+    before = runner.state()
+    code, output = runner.play("bsdvirt.pfnet.pf_hooks", connection={"simhost_cut_by": "pf"}, enable=True, confirm_timeout=TIMEOUT)
+    assert code != 0
+    assert "by itself" in output, output
+    runner.wait_until_taken_back()
+    assert runner.state() == before
+    runner.host.write("/etc/pf.conf", "block all\npass in proto tcp to port 22 flags any\n", "/etc/pf.conf")
+    code, output = runner.play("bsdvirt.pfnet.pf_hooks", enable=True)
+    assert code == 0, output
+    assert "it was taken back: " in output
+    assert runner.host.run("pfctl", "-s", "info").stdout.startswith("Status: Enabled")

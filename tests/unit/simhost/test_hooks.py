@@ -225,6 +225,13 @@ def test_a_file_that_is_not_the_hosts_is_written_but_not_loaded(host: InProcessH
     assert hooks(host) == set()
 
 
+def test_a_new_file_of_another_name_can_be_had(host: InProcessHost) -> None:
+    run(configured(host), path="/etc/pf.conf.new", load=False)
+    assert (host.read("/etc/pf.conf.new") or "").endswith("pass all\n")
+    assert host.read("/etc/pf.conf") == CLOSED
+    assert "pf_rules=" in refused(host, path="/etc/pf.conf.new", enable=True)
+
+
 def test_pf_that_is_not_enabled_is_left_so_with_a_word(host: InProcessHost) -> None:
     made = run(host)
     assert [step.what for step in made.steps] == [f"write {layout.BOOT_RULES}", "write /etc/pf.conf"]

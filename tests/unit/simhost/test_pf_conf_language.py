@@ -138,6 +138,21 @@ def test_the_users_lines_stay_and_pfctl_takes_what_it_took(machine: Machine, fil
         assert_called_in_order(result.stdout, root)
 
 
+WORDS = ["pass", "block", "nat", "set", "include", '"/etc/a"', "anchor", "{", "}", '"', "'", "\\", "\\\n", "\n", "\n", "#", "$x", "x", "=", "-1", "\r", "\t"]
+JUNK = st.lists(st.sampled_from(WORDS) | st.characters(codec="utf-8"), max_size=30).map(" ".join)
+
+
+@given(JUNK, JUNK)
+def test_junk_is_read_as_far_as_it_goes_and_stays(text: str, included: str) -> None:
+    read = {"/etc/a": included}.get
+    found = PfConf(text, read)
+    hooked = found.present("libvirt")
+    assert found.own == text
+    assert PfConf(hooked, read).own == text
+    assert PfConf(hooked, read).present("libvirt") == hooked
+    assert isinstance(found.cuts_connections, bool)
+
+
 def write(machine: Machine, name: str, text: str) -> None:
     machine.host.path(name).parent.mkdir(parents=True, exist_ok=True)
     machine.host.path(name).write_bytes(text.encode(errors="surrogateescape"))

@@ -9,8 +9,6 @@ import textwrap
 
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.pf_conf import PfConf
-from hypothesis import given
-from hypothesis import strategies as st
 
 BLOCK = """\
 # BEGIN bsdvirt.pfnet hooks (kept by the module pf_hooks)
@@ -146,17 +144,3 @@ def test_an_include_that_leaves_no_place_is_named(text: str, mixed: str | None) 
 )
 def test_rules_that_cut_connections(text: str, cuts: bool) -> None:
     assert conf(text).cuts_connections is cuts
-
-
-WORDS = ["pass", "block", "nat", "set", "include", '"/etc/both"', "anchor", "{", "}", '"', "'", "\\", "\\\n", "\n", "\n", "#", "$x", "x", "=", "-1", "\r"]
-JUNK = st.lists(st.sampled_from(WORDS) | st.characters(codec="utf-8"), max_size=30).map(" ".join)
-
-
-@given(JUNK)
-def test_junk_is_read_as_far_as_it_goes_and_stays(text: str) -> None:
-    found = conf(text)
-    hooked = found.present("libvirt")
-    assert found.own == text
-    assert conf(hooked).own == text
-    assert conf(hooked).present("libvirt") == hooked
-    assert isinstance(found.cuts_connections, bool)

@@ -61,6 +61,7 @@ def empty_host(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
         definitions={},
         loaded={},
         files={},
+        main_rules=f'include "{layout.BOOT_RULES}"\n',
     )
     return dataclasses.replace(found, **changes)
 
@@ -98,7 +99,7 @@ def host_with(*documents: dict[str, t.Any], **changes: t.Any) -> Observed:
                 layout.LOADED: "{}\n",
                 layout.BOOT_RULES: boot.rules_text(starting),
                 layout.BOOT_INTERFACES: boot.interfaces_text(starting) or "",
-                **({layout.BOOT_ROUTES: static} if (static := boot.routes_text(starting)) else {}),
+                **{path: text for path, text in ((layout.BOOT_ROUTES, boot.routes_text(starting)),) if text},
                 **{layout.anchor_file(name): text for name, text in texts.items()},
             },
             **changes,
@@ -358,6 +359,7 @@ def test_networks_that_stay_unlisted_keep_their_bridge_and_subnet() -> None:
         ({"forwarding": frozenset()}, ["sysctl net.inet.ip.forwarding=1", "gateway_enable=YES"]),
         ({"pf": dataclasses.replace(PF, filter=pf.Ruleset({"": ()}, frozenset()))}, ['`anchor "libvirt/*"`', "service pf reload"]),
         ({"pf": dataclasses.replace(PF, translation=pf.Ruleset({"": ()}, frozenset()))}, ['`nat-anchor "libvirt/*"`', "service pf reload"]),
+        ({"main_rules": "pass all\n"}, ["after a boot", f'`include "{layout.BOOT_RULES}"`', "bsdvirt.pfnet.pf_hooks"]),
         ({"anchors": {"libvirt/default": LOADED}}, ["held rules that no run of bsdvirt.pfnet loaded"]),
     ],
 )

@@ -9,7 +9,6 @@ import typing as t
 
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.states import allows, parse_states, policy
-from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks, to_data
 
 VERBOSE = """No ALTQ support in kernel
 all icmp 8.8.8.8:8 <- 192.168.122.92:47879       0:0
@@ -57,7 +56,7 @@ def network(**changes: t.Any) -> dict[str, t.Any]:
 
 def allowed(definition: dict[str, t.Any], source: str, target: str, *, proto: str = "tcp", listen: str = "", other: dict[str, t.Any] | None = None) -> bool:
     beside = {"name": "other", "forward": {"mode": "nat"}, "ips": [{"address": "10.0.100.1/24"}], **(other or {})}
-    networks = {network.name: to_data(network) for network in read_networks([definition, beside])}
+    networks = {network["name"]: network for network in (definition, beside)}
     words = f"{target} ({listen})" if listen else target
     (flow,) = parse_states(f"all {proto} {words} <- {source}       0:0\n   id: 1 creatorid: 2\n")
     return allows(policy(networks["default"], networks, {"203.0.113.1", "10.0.100.1", "192.168.122.1"}), flow)

@@ -27,6 +27,11 @@ def some(items: st.SearchStrategy[t.Any], **kwargs: t.Any) -> st.SearchStrategy[
 
 BOOL = st.booleans()
 LINES = st.text(st.characters().filter(str.isprintable), min_size=1, max_size=8)
+# What is one item of a line of dnsmasq's.
+SIGNS = st.one_of(st.sampled_from('",#\\ :'), st.characters().filter(str.isprintable))
+ITEMS = st.text(SIGNS, min_size=1, max_size=8).filter(lambda text: text == text.strip())
+IDS = st.sampled_from(["01:52:54:00:00:00:07", "0:3:0:1:1:2:3:4:5:6", "client-7", "*"])
+LABELS = st.from_regex("[a-z0-9_-]{1,5}", fullmatch=True)
 TEXTS = st.text(min_size=1, max_size=8)
 NAMES = st.from_regex(r"[a-z0-9_]([a-z0-9_-]{0,3}[a-z0-9])?(\.[a-z]{1,3})?", fullmatch=True)
 INTERFACES = st.sampled_from(["em0", "ix1.7", "vlan0"])
@@ -44,16 +49,17 @@ DNS = maybe(
     hosts=some(record({"ip": ADDRESSES, "hostnames": st.lists(NAMES, min_size=1, max_size=2)}), unique_by=lambda host: host["ip"]),
     srv=some(
         st.one_of(
-            record({"service": NAMES, "protocol": st.sampled_from(["tcp", "udp", "sctp"])}, domain=NAMES),
+            record({"service": LABELS, "protocol": st.sampled_from(["tcp", "udp", "sctp"])}, domain=NAMES),
             record(
-                {"service": LINES, "protocol": st.just("tcp"), "target": st.one_of(NAMES, st.just("."))},
+                {"service": LABELS, "protocol": st.just("tcp"), "target": st.one_of(NAMES, st.just("."))},
                 port=PORTS,
                 priority=st.integers(0, 65535),
                 weight=st.integers(0, 65535),
             ),
         )
     ),
-    txt=some(record({"name": NAMES, "value": LINES})),
+    txt=some(record({"name": NAMES, "value": st.one_of(ITEMS, st.lists(ITEMS, min_size=2, max_size=3))})),
+    cnames=some(record({"name": NAMES.map(lambda name: f"a.{name}"), "target": NAMES.map(lambda name: f"b.{name}")}), unique_by=lambda cname: cname["name"]),
 )
 TRAFFIC = st.one_of(
     record({"networks": st.lists(NETWORKS, min_size=1, max_size=2)}),
@@ -62,28 +68,59 @@ TRAFFIC = st.one_of(
 )
 
 
+def _options(v6: bool) -> st.SearchStrategy[list[t.Any]]:
+    servers = st.just("fd00::53") if v6 else st.lists(st.just("192.0.2.53"), min_size=1, max_size=2)
+    return st.lists(
+        st.one_of(
+            record({"option": st.just("dns-server"), "value": servers}, force=BOOL),
+            record({"option": st.integers(200, 250)}),
+            record({"option": st.integers(200, 250), "value": st.one_of(ITEMS, st.lists(ITEMS, min_size=2, max_size=3))}, force=BOOL),
+        ),
+        max_size=2,
+        unique_by=lambda option: option["option"],
+    )
+
+
+OPTIONS_OF = {v6: _options(v6) for v6 in (False, True)}
+
+
 def dhcp(number: int, v6: bool) -> st.SearchStrategy[Data]:
     """For the subnet fd00:NUMBER::/64 or 10.NUMBER.0.0/24."""
     prefix = f"fd00:{number}::" if v6 else f"10.{number}.0."
-    known = {"name": NAMES} if v6 else {"mac": MACS, "name": NAMES}
-    keys = st.one_of(*[record({key: strategy}, id=LINES) for key, strategy in known.items()])
+    names = NAMES.map(lambda name: f"g{name}")
+    known = {"name": names} if v6 else {"mac": MACS, "name": names}
+    options = OPTIONS_OF[v6]
+    keys = st.one_of(*[record({key: strategy}, id=IDS, options=options) for key, strategy in known.items()])
     hosts = st.tuples(keys, st.integers(2, 99)).map(lambda pair: {**pair[0], "ip": f"{prefix}{pair[1]}"})
-    nameless = record({"name": NAMES, "id": LINES})
+    nameless = record({"name": names, "id": IDS})
     unique = tuple(lambda host, key=key: (key, host.get(key, id(host))) for key in ("mac", "id", "name", "ip"))
     return maybe(
         ranges=st.lists(record({"start": st.integers(100, 150).map(lambda low: f"{prefix}{low}"), "end": st.just(f"{prefix}150")}, lease=LEASES), max_size=1),
         hosts=some(st.one_of(hosts, st.tuples(hosts, LEASES).map(lambda pair: {**pair[0], "lease": pair[1]}), nameless), unique_by=unique),
-        **({} if v6 else {"bootp": record({"file": LINES}, server=NAMES)}),
+        **({} if v6 else {"bootp": record({"file": ITEMS}, server=NAMES)}),
     )
+
+
+@st.composite
+def subnet(draw: st.DrawFn, number: int, v6: bool) -> Data:
+    """The subnet fd00:NUMBER::/64 or 10.NUMBER.0.0/24, with what is handed out there."""
+    optional = {"dhcp": dhcp(number, v6), "tftp": record({"root": st.just("/srv/x, y")}), "local_ptr": BOOL}
+    found = draw(maybe(**optional))
+    handed_out = found.get("dhcp", {})
+    serves = bool(handed_out.get("ranges") or handed_out.get("hosts"))
+    if serves or v6:
+        found["dhcp"] = {**handed_out, "options": draw(OPTIONS_OF[v6])}
+    if v6 and draw(BOOL):
+        modes = ["none", "slaac", "stateful"] if serves else ["none", "ra-only", "stateless"]
+        found["ra"] = draw(maybe(mode=st.sampled_from(modes), interval=st.integers(4, 1800), priority=st.sampled_from(["low", "medium", "high"])))
+    return {"address": f"fd00:{number}::1/64" if v6 else f"10.{number}.0.1/24", **found}
 
 
 @st.composite
 def ips(draw: st.DrawFn) -> list[Data]:
     found = []
     for number in range(1, draw(st.integers(1, 2)) + 1):
-        v6 = number > 1 and draw(BOOL)
-        address = f"fd00:{number}::1/64" if v6 else f"10.{number}.0.1/24"
-        found.append({"address": address, **draw(maybe(dhcp=dhcp(number, v6), tftp=record({"root": LINES.map(lambda name: f"/{name}")}), local_ptr=BOOL))})
+        found.append(draw(subnet(number, number > 1 and draw(BOOL))))
     return found
 
 
@@ -144,6 +181,7 @@ def definitions(draw: st.DrawFn) -> Data:
             bridge=bridge,
             domain=record({"name": NAMES}, local_only=BOOL),
             dns=DNS,
+            dnsmasq_options=some(st.sampled_from(["dns-loop-detect", "neg-ttl=60", 'address=/x/"192.0.2.1"']), unique=True),
             routes=some(
                 record({"address": st.sampled_from(["10.99.0.0/16", "10.98.0.0/24"]), "gateway": st.just("10.1.0.9")}), unique_by=lambda route: route["address"]
             ),

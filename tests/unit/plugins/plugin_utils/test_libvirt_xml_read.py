@@ -52,6 +52,11 @@ def test_the_examples_say_the_same_in_xml_and_in_yaml() -> None:
         ("<forward mode='route' dev='em0'/>", {"forward": {"mode": "route", "dev": "em0"}}),
         ("<forward mode='open'/>", {"forward": {"mode": "open"}}),
         ("<forward mode='bridge'><interface dev='em1'/></forward>", {"forward": {"mode": "bridge", "dev": "em1"}}),
+        # Without IPv4, nothing is translated.
+        (
+            "<forward mode='nat' dev='em0'/><ip address='fd00::1' prefix='64'/>",
+            {"forward": {"mode": "route", "dev": "em0"}, "ips": [{"address": "fd00::1", "prefix": 64}]},
+        ),
         # What virsh adds to a running network.
         ("<forward dev='em0' mode='nat'><interface dev='em0' connections='1'/></forward>", {"forward": {"mode": "nat", "dev": "em0"}}),
         (
@@ -76,15 +81,36 @@ def test_the_examples_say_the_same_in_xml_and_in_yaml() -> None:
             "<dns><host ip='10.0.0.2'><hostname>x</hostname><hostname>y</hostname></host></dns>",
             {"dns": {"hosts": [{"ip": "10.0.0.2", "hostnames": ["x", "y"]}]}},
         ),
-        ("<ip address='10.0.0.1' netmask='255.255.0.0' localPtr='yes'/>", {"ips": [{"address": "10.0.0.1", "netmask": "255.255.0.0", "local_ptr": True}]}),
+        (
+            "<ip address='10.0.0.1' netmask='255.255.0.0' localPtr='yes'/>",
+            {"ips": [{"address": "10.0.0.1", "netmask": "255.255.0.0", "local_ptr": True}], "dns": {}},
+        ),
         (
             "<ip family='ipv6' address='fd00::1' prefix='96'/><ip address='10.0.0.1' prefix='24'><tftp root='/tftp'/></ip>",
             {"ips": [{"family": "ipv6", "address": "fd00::1", "prefix": 96}, {"address": "10.0.0.1", "prefix": 24, "tftp": {"root": "/tftp"}}]},
         ),
         # The prefix that libvirt takes if there is none.
-        ("<ip address='10.0.0.1'/><ip address='172.16.0.1'/>", {"ips": [{"address": "10.0.0.1", "prefix": 8}, {"address": "172.16.0.1", "prefix": 16}]}),
+        (
+            "<ip address='10.0.0.1'/><ip address='172.16.0.1'/>",
+            {"ips": [{"address": "10.0.0.1", "prefix": 8}, {"address": "172.16.0.1", "prefix": 16}], "dns": {}},
+        ),
         ("<ip address='192.168.0.1'/><ip address='fd00::1'/>", {"ips": [{"address": "192.168.0.1", "prefix": 24}, {"address": "fd00::1", "prefix": 64}]}),
-        ("<ip address='224.0.0.1'/><ip address='none'/>", {"ips": [{"address": "224.0.0.1"}, {"address": "none"}]}),
+        ("<ip address='224.0.0.1'/><ip address='none'/>", {"ips": [{"address": "224.0.0.1"}, {"address": "none"}], "dns": {}}),
+        # Names are answered unless it says no, and without that and DHCP there is nobody who could advertise a router.
+        ("<dns enable='no'/><ip address='10.0.0.1' prefix='24'/>", {"ips": [{"address": "10.0.0.1", "prefix": 24}]}),
+        (
+            "<dns enable='no'/><ip address='fd00::1' prefix='64'/>",
+            {"dns": {"enable": False}, "ips": [{"address": "fd00::1", "prefix": 64, "ra": {"mode": "none"}}]},
+        ),
+        (
+            "<o:options xmlns:o='http://libvirt.org/schemas/network/dnsmasq/1.0'><o:option value='a'/><o:option value='b=c'/></o:options>",
+            {"dnsmasq_options": ["a", "b=c"]},
+        ),
+        # dnsmasq's own commas and quotes, which libvirt hands on.
+        (
+            """<dns><txt name='t' value='a, b'/><txt name='t' value='"a, \\"b\\""'/><txt name='t' value='a "b'/></dns>""",
+            {"dns": {"txt": [{"name": "t", "value": ["a", "b"]}, {"name": "t", "value": 'a, "b"'}, {"name": "t", "value": 'a "b'}]}},
+        ),
         (
             "<ip address='10.0.0.1' prefix='24'><dhcp><range start='10.0.0.2' end='10.0.0.9'><lease expiry='2' unit='hours'/></range></dhcp></ip>",
             served({"ranges": [{"start": "10.0.0.2", "end": "10.0.0.9", "lease": {"expiry": 2, "unit": "hours"}}]}),
@@ -153,7 +179,6 @@ def test_what_asks_for_nothing() -> None:
         ("", "<vlan trunk='yes'><tag id='42'/></vlan>", "/network/vlan"),
         ("", "<bandwidth><inbound average='1000'/></bandwidth>", "/network/bandwidth"),
         ("", "<route address='10.9.0.0' prefix='16' gateway='10.0.0.2' metric='2'/>", "/network/route/@metric"),
-        ("", "<o:options xmlns:o='http://libvirt.org/schemas/network/dnsmasq/1.0'><o:option value='x'/></o:options>", "/network/dnsmasq:options"),
     ],
 )
 def test_not_supported(attributes: str, inner: str, path: str) -> None:

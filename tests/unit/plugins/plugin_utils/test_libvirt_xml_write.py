@@ -33,6 +33,7 @@ def own_part(document: str) -> Data:
     return {} if found is None else t.cast(Data, json.loads(found.text or ""))
 
 
+IP: Data = {"address": "10.0.0.1/24"}
 WHOLE = """\
 <network>
   <name>lab</name>
@@ -56,7 +57,7 @@ lines</description>
   <domain name="lab.example" localOnly="yes"/>
   <dns forwardPlainNames="no">
     <forwarder domain="corp.example" addr="192.0.2.53"/>
-    <txt name="t" value='"v"'/>
+    <txt name="t" value='v,"w, x"'/>
     <srv service="ldap" protocol="tcp" target="." port="389" weight="0"/>
     <host ip="10.0.0.9">
       <hostname>x</hostname>
@@ -78,6 +79,10 @@ lines</description>
   </ip>
   <ip family="ipv6" address="fd00::1" prefix="64"/>
   <route address="10.9.0.0" prefix="16" gateway="10.0.0.2"/>
+  <dnsmasq:options xmlns:dnsmasq="http://libvirt.org/schemas/network/dnsmasq/1.0">
+    <dnsmasq:option value="neg-ttl=60"/>
+    <dnsmasq:option value="dns-loop-detect"/>
+  </dnsmasq:options>
 </network>
 """
 
@@ -95,11 +100,15 @@ def test_a_whole_network() -> None:
 
 
 def test_a_simple_network_has_nothing_in_its_metadata() -> None:
-    definition = {"name": "a", "forward": {"mode": "route"}, "ips": [{"address": "10.0.0.1/24"}], "firewall": {"profile": "strict"}, "autostart": True}
-    assert write_network(read(definition)) == '<network>\n  <name>a</name>\n  <forward mode="route"/>\n  <ip address="10.0.0.1" prefix="24"/>\n</network>\n'
+    definition = {"name": "a", "forward": {"mode": "route"}, "ips": [IP], "dns": {}, "firewall": {"profile": "strict"}, "autostart": True}
+    document = write_network(read(definition))
+    assert document == '<network>\n  <name>a</name>\n  <forward mode="route"/>\n  <dns/>\n  <ip address="10.0.0.1" prefix="24"/>\n</network>\n'
 
 
-IP: Data = {"address": "10.0.0.1/24"}
+def test_a_network_that_answers_no_names_says_so() -> None:
+    # libvirt answers names unless it is told not to.
+    document = write_network(read({"name": "a", "ips": [{"address": "10.0.0.1/24"}]}))
+    assert document == '<network>\n  <name>a</name>\n  <dns enable="no"/>\n  <ip address="10.0.0.1" prefix="24"/>\n</network>\n'
 
 
 @pytest.mark.parametrize(
@@ -122,6 +131,11 @@ IP: Data = {"address": "10.0.0.1/24"}
         ({"dns": {"enable": False, "txt": [{"name": "t", "value": "v"}]}}, {"dns": {"txt": [{"name": "t", "value": "v"}]}}),
         ({"dns": {"txt": [{"name": "_dmarc", "value": "v"}]}}, {"dns": {"txt": [{"name": "_dmarc", "value": "v"}]}}),
         ({"dns": {"hosts": [{"ip": "10.0.0.2", "hostnames": ["x"]}, {"ip": "10.0.0.3", "hostnames": ["y", "_z"]}]}}, "hostnames"),
+        ({"ips": [IP], "dns": {"enable": False}}, {"dns": {"enable": False}}),
+        ({"ips": [{"address": "fd00::1/64", "ra": {"mode": "none"}}]}, {"dns": None}),
+        ({"ips": [{"address": "fd00::1/64", "ra": {"mode": "stateless"}}]}, {"ips": [{"ra": {"mode": "stateless"}}]}),
+        ({"ips": [{**IP, "dhcp": {"hosts": [{"mac": "52:54:00:00:00:02", "ip": "10.0.0.2", "options": [{"option": 42}]}]}}]}, "options"),
+        ({"dns": {"cnames": [{"name": "a", "target": "b"}]}}, {"dns": {"cnames": [{"name": "a", "target": "b"}]}}),
         ({"dns": {"srv": [{"service": "x", "protocol": "sctp"}]}}, {"dns": {"srv": [{"service": "x", "protocol": "sctp"}]}}),
         ({"domain": {"name": "my_lab", "local_only": True}}, {"domain": {"name": "my_lab", "local_only": True}}),
         ({"description": "a\x00b"}, {"description": "a\x00b"}),

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import re
+import typing as t
+
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import SpecError
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.render import render
@@ -25,11 +28,13 @@ WITHIN = [
 ]
 LIBVIRT = [TABLE, "nat pass on $egress inet from 192.168.122.0/24 to <natdst> -> ($egress) port 1024:65535", *WITHIN, "block on $bridge"]
 DHCP = "pass in quick on $bridge inet proto udp from any port 68 to { 255.255.255.255, 192.168.122.1 } port 67"
+DNS = "block in quick on ! $bridge inet proto { tcp udp } from ! 192.168.122.0/24 to 192.168.122.1 port 53"
 STRICT = [
     TABLE,
     "nat pass on $egress inet from 192.168.122.0/24 to <natdst> -> ($egress:0) port 1024:65535",
     DHCP,
     "block in quick on $bridge inet from ! 192.168.122.0/24",
+    DNS,
     *WITHIN,
     "block in quick on $bridge inet from any to (self)",
     "pass in quick on $bridge inet from 192.168.122.0/24 to <natdst>",
@@ -49,7 +54,30 @@ def test_anchor(profile: str, expected: list[str]) -> None:
 
 def test_dhcp_is_open_only_where_it_is_declared() -> None:
     (network,) = read_networks([{**NETWORK, "ips": [{"address": "192.168.122.1/24"}]}])
-    assert rules(render([network])[0]["anchor"]) == [rule for rule in STRICT if rule != DHCP]
+    assert rules(render([network])[0]["anchor"]) == [rule for rule in STRICT if rule not in (DHCP, DNS)]
+
+
+@pytest.mark.parametrize(
+    ("more", "served"),
+    [
+        ({"ips": [{"address": "10.0.0.1/24"}]}, []),
+        ({"ips": [{"address": "10.0.0.1/24"}], "dns": {"enable": False}}, []),
+        ({"ips": [{"address": "10.0.0.1/24", "dhcp": {"bootp": {"file": "x"}}}]}, []),
+        ({"ips": [{"address": "10.0.0.1/24"}], "dns": {}}, ["inet proto { tcp udp } 53"]),
+        ({"ips": [{"address": "10.0.0.1/24", "tftp": {"root": "/x"}}], "dns": {"enable": False}}, ["inet proto udp 69"]),
+        ({"ips": [{"address": "10.0.0.1/24", "dhcp": {"hosts": [{"name": "x", "ip": "10.0.0.2"}]}}], "dns": {"enable": False}}, ["inet proto udp 67"]),
+        ({"ips": [{"address": "fd00::1/64", "ra": {"mode": "none"}}]}, []),
+        # What guests learn from advertisements is the host's link-local address, and its own.
+        ({"ips": [{"address": "fd00::1/64"}]}, ["inet6 proto { tcp udp } 53", "inet6 proto { tcp udp } 53"]),
+        ({"ips": [{"address": "fd00::1/64", "ra": {"mode": "stateless"}}], "dns": {"enable": False}}, ["inet6 proto udp 547"]),
+        ({"ips": [{"address": "fd00::1/64", "dhcp": {"ranges": [{"start": "fd00::2", "end": "fd00::3"}]}}], "dns": {"enable": False}}, ["inet6 proto udp 547"]),
+    ],
+)
+def test_services_are_open_as_far_as_they_are_served(more: dict[str, t.Any], served: list[str]) -> None:
+    (network,) = read_networks([{"name": "a", "firewall": {"host_access": "services"}, **more}])
+    text = render([network])[0]["anchor"]
+    open_to = re.findall(r"^pass in quick on \$bridge (inet6? proto .*) from .* port (\d+)$", text, re.MULTILINE)
+    assert [" ".join(rule) for rule in open_to] == served
 
 
 def test_ports() -> None:
@@ -104,7 +132,7 @@ def test_an_allow_list_of_one_family_closes_the_other() -> None:
     (network,) = read_networks(
         [{"name": "a", "forward": {"mode": "nat"}, "ips": [{"address": "10.0.0.1/24"}, {"address": "fd00::1/64"}], "firewall": {"egress": egress}}]
     )
-    world = [rule for rule in rules(render([network])[0]["anchor"]) if rule.startswith("pass in quick")]
+    world = [rule for rule in rules(render([network])[0]["anchor"]) if rule.startswith("pass in quick") and not rule.endswith("port 53")]
     assert world == ["pass in quick on $bridge inet from 10.0.0.0/24 to 192.0.2.0/24", "pass in quick on $bridge inet6 from fd00::/64 to ff02::/16"]
 
 

@@ -70,14 +70,19 @@ WHOLE: dict[str, t.Any] = {
                 "ranges": [{"start": "10.0.5.10", "end": "10.0.5.99", "lease": {"expiry": 12, "unit": "hours"}}],
                 "hosts": [
                     {"mac": "52:54:00:00:00:01", "name": "web", "ip": "10.0.5.5", "lease": {"expiry": 0, "unit": "minutes"}},
-                    {"id": "01:02", "ip": "10.0.5.6"},
+                    {"id": "01:02", "ip": "10.0.5.6", "options": [{"option": "router", "value": "10.0.5.9", "force": False}]},
                 ],
                 "bootp": {"file": "pxe.0", "server": "10.0.5.2"},
+                "options": [{"option": 42, "value": ["10.0.5.1", "10.0.5.2"], "force": True}, {"option": "router", "force": False}],
             },
             "tftp": {"root": "/srv/tftp"},
             "local_ptr": True,
         },
-        {"address": "fd00:5::1/64", "dhcp": {"hosts": [{"id": "0:1:0:1", "name": "web", "ip": "fd00:5::5"}]}},
+        {
+            "address": "fd00:5::1/64",
+            "dhcp": {"hosts": [{"id": "0:1:0:1", "name": "web", "ip": "fd00:5::5"}]},
+            "ra": {"mode": "slaac", "interval": 60, "lifetime": 600, "priority": "low", "mtu": 1400},
+        },
     ],
     "routes": [{"address": "10.9.0.0/16", "gateway": "10.0.5.5"}, {"address": "fd09::/48", "gateway": "fd00:5::5"}],
     "domain": {"name": "whole.example", "local_only": True},
@@ -87,8 +92,10 @@ WHOLE: dict[str, t.Any] = {
         "forwarders": [{"addr": "192.0.2.53"}, {"domain": "corp.example", "addr": "192.0.2.54"}, {"domain": "only.here"}],
         "hosts": [{"ip": "10.0.5.1", "hostnames": ["gw", "gateway.whole.example"]}],
         "srv": [{"service": "ldap", "protocol": "tcp", "domain": "whole.example", "target": "web.whole.example", "port": 389, "priority": 1, "weight": 2}],
-        "txt": [{"name": "note", "value": "some text"}],
+        "txt": [{"name": "note", "value": "some text"}, {"name": "list", "value": ["a", "b"]}],
+        "cnames": [{"name": "www", "target": "gw"}],
     },
+    "dnsmasq_options": ["neg-ttl=60", "dns-loop-detect"],
     "port_forwards": [
         {
             "proto": ["tcp"],
@@ -380,6 +387,8 @@ def test_refused(change: str, value: object, path: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("base", "change", "value", "path", "words"),
     [
+        ({**NATNET, "forward": {"mode": "nat", "dev": "re0"}}, "bridge.members", ["re0"], "forward.dev", "'re0'; an interface that is no member"),
+        (NATNET, "forward.nat.address", {"start": "10.0.99.1", "end": "10.0.100.1"}, "forward.nat.address", "10.0.99.1 to 10.0.100.1'; addresses outside of"),
         (DUAL, "bridge.mtu", 1000, "bridge.mtu", "1000; 1280 to 65535, which IPv6 needs"),
         (DUAL, "ips.2.dhcp", {"hosts": [{"mac": "52:54:00:00:00:01", "name": "a"}]}, "ips[2].dhcp.hosts[0].mac", "with IPv6: id (the guest's DUID) or name"),
         (DUAL, "ips.2.dhcp", {"bootp": {"file": "x"}}, "ips[2].dhcp.bootp", "it, with IPv6; it with IPv4 only"),
@@ -403,6 +412,82 @@ def test_refused(change: str, value: object, path: str, words: str) -> None:
 )
 def test_refused_with_other_modes_and_families(base: dict[str, t.Any], change: str, value: object, path: str, words: str) -> None:
     found = problems(changed(base, change, value))
+    assert words in found[f"networks[0].{path}"]
+
+
+HOST = {"mac": "52:54:00:00:00:02", "ip": "10.0.100.5"}
+SIX = {"name": "six", "ips": [{"address": "fd00:6::1/64"}]}
+POOL = {"ranges": [{"start": "fd00:6::5", "end": "fd00:6::9"}]}
+CNAME = {"name": "a", "target": "b"}
+OPTION = "ips[0].dhcp.hosts[0].options[0]"
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "value", "path", "words"),
+    [
+        (NATNET, "ips.0.dhcp.hosts", [{"id": "01:zz", "name": "a"}], "ips[0].dhcp.hosts[0].id", "'01:zz'; bytes such as"),
+        (NATNET, "ips.0.dhcp.hosts", [{"id": "a,b", "name": "a"}], "ips[0].dhcp.hosts[0].id", "'a,b'; bytes such as"),
+        *((NATNET, "ips.0.dhcp.hosts", [{"name": name}], "ips[0].dhcp.hosts[0].name", "neither a number") for name in ("2h", "7", "10.0.0.5", "Ignore", "_a")),
+        (NATNET, "ips.0.dhcp", {"hosts": [HOST], "bootp": {"file": "a\nb"}}, "ips[0].dhcp.bootp.file", "a text of one line"),
+        (NATNET, "ips.0.dhcp", {"options": [{"option": 42}]}, "ips[0].dhcp.options", "them beside ranges or hosts"),
+        (NATNET, "ips.0.dhcp.hosts", [{**HOST, "options": [{"option": "ntp-sever"}]}], f"{OPTION}.option", "did you mean ntp-server?"),
+        (NATNET, "ips.0.dhcp.hosts", [{**HOST, "options": [{"option": 256}]}], f"{OPTION}.option", "256; 1 to 255 with IPv4"),
+        (NATNET, "ips.0.dhcp.hosts", [{**HOST, "options": [{"option": "sntp-server"}]}], f"{OPTION}.option", "an option of IPv4"),
+        (
+            NATNET,
+            "ips.0.dhcp",
+            {"hosts": [HOST], "options": [{"option": 3}, {"option": "router"}]},
+            "ips[0].dhcp.options[1].option",
+            "'router'; each option once, with all of its values",
+        ),
+        (NATNET, "ips.0.dhcp.hosts", [{**HOST, "options": [{"option": 3, "value": "a"}]}], f"{OPTION}.value", "'a'; an IPv4 address"),
+        (NATNET, "ips.0.dhcp.hosts", [{**HOST, "options": [{"option": "mtu", "value": "x"}]}], f"{OPTION}.value", "'x'; a number"),
+        (NATNET, "ips.0.dhcp.hosts", [{**HOST, "options": [{"option": 200, "value": "a\n"}]}], f"{OPTION}.value", "one line"),
+        (NATNET, "ips.0.dhcp.hosts", [{**HOST, "options": [{"option": 200, "value": ["a" * 99] * 3}]}], f"{OPTION}.value", "255 bytes in all"),
+        (NATNET, "ips.0.dhcp.hosts", [{**HOST, "options": [{"option": 200, "force": True}]}], f"{OPTION}.force", "it beside a value"),
+        (NATNET, "ips.0.ra", {"mode": "ra-only"}, "ips[0].ra", "it, with IPv4; it with IPv6 only"),
+        (NATNET, "dns.srv", [{"service": "a,b", "protocol": "tcp"}], "dns.srv[0].service", "1 to 62 letters"),
+        (NATNET, "dns.txt", [{"name": "a", "value": " b"}], "dns.txt[0].value", "without spaces at its ends"),
+        (NATNET, "dns.cnames", [CNAME, {"name": "A", "target": "c"}], "dns.cnames[1].name", "'A'; each name once"),
+        (NATNET, "dns.cnames", [{"name": "a", "target": "A"}], "dns.cnames[0].target", "'A'; another name"),
+        (NATNET, "dnsmasq_options", ["a=b\nuser=root"], "dnsmasq_options[0]", "a text of one line"),
+        (NATNET, "dnsmasq_options", ["--log-queries"], "dnsmasq_options[0]", "an option of dnsmasq's configuration file"),
+        (NATNET, "dnsmasq_options", ['txt-record=a,"b'], "dnsmasq_options[0]", "an option of dnsmasq's configuration file"),
+        (NATNET, "dnsmasq_options", ["neg-ttl=1", "neg-ttl=1"], "dnsmasq_options[1]", "each line once"),
+        (NATNET, "dnsmasq_options", ["conf-file=/etc/passwd"], "dnsmasq_options[0]", "any but conf-file"),
+        (NATNET, "dnsmasq_options", ["a=" + "b" * 254], "dnsmasq_options[0]", "at most 255 bytes"),
+        (SIX, "ips.0.ra", {"mode": "slaac"}, "ips[0].ra.mode", "ra-only, stateless or none without dhcp's ranges and hosts"),
+        (SIX, "ips.0", {"address": "fd00:6::1/64", "dhcp": POOL, "ra": {"mode": "ra-only"}}, "ips[0].ra.mode", "stateful, slaac or none"),
+        (SIX, "ips.0", {"address": "fd00:6::1/80", "ra": {"mode": "stateless"}}, "ips[0].ra.mode", "none with fd00:6::1/80: guests make addresses"),
+        (SIX, "ips.0", {"address": "fd00:6::1/60", "dhcp": POOL}, "ips[0].address", "'fd00:6::1/60'; a prefix of 64 to 126 with DHCP"),
+        (SIX, "ips.0.ra", {"interval": 600, "lifetime": 60}, "ips[0].ra.lifetime", "60; 0, or 600, the interval, to 9000"),
+        (SIX, "ips.0.ra", {"mode": "router"}, "ips[0].ra.mode", "'router'; none or ra-only"),
+        (
+            {"name": "six", "ips": [{"address": "fd00:6::1/64", "ra": {"interval": 60}}, {"address": "fd00:7::1/64", "ra": {}}]},
+            "ips.1.ra",
+            {"interval": 30},
+            "ips[1].ra",
+            "another router; interval, lifetime, priority and mtu of networks[0].ips[0].ra, or none",
+        ),
+        (
+            {"name": "six", "ips": [{"address": "fd00:6::1/64", "dhcp": POOL}, {"address": "fd00:7::1/64", "dhcp": {"hosts": [{"id": "0:1", "name": "x"}]}}]},
+            "ips.1.ra",
+            {"mode": "none"},
+            "ips[1].ra.mode",
+            "'none'; that of networks[0].ips[0], none or stateful",
+        ),
+        (
+            {"name": "boot", "ips": [{"address": "10.0.8.1/24", "tftp": {"root": "/a"}}, {"address": "10.0.9.1/24"}]},
+            "ips.1.tftp",
+            {"root": "/b"},
+            "ips[1].tftp.root",
+            "'/b'; /a, the folder of networks[0].ips[0]",
+        ),
+    ],
+)
+def test_services_that_are_refused(base: dict[str, t.Any], change: str, value: object, path: str, words: str) -> None:
+    found = problems(changed(base, change, value))
+    assert list(found) == [f"networks[0].{path}"]
     assert words in found[f"networks[0].{path}"]
 
 

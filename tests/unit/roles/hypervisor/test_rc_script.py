@@ -47,12 +47,14 @@ sys.stdin.read()
 def conf(number: int) -> str:
     address = f"10.10.{number}"
     return f"""
-port=53
-no-resolv
-no-hosts
 interface=virbr{number}
+bind-interfaces
 except-interface=lo
-bind-dynamic
+user=nobody
+# nobody's group is named otherwise on FreeBSD.
+group=nogroup
+no-resolv
+dhcp-leasefile=/var/db/pfnet/network{number}.leases
 dhcp-range={address}.2,{address}.9,255.255.255.0
 dhcp-hostsfile=/usr/local/etc/pfnet/dnsmasq/network{number}.hostsfile
 addn-hosts=/usr/local/etc/pfnet/dnsmasq/network{number}.hosts
@@ -76,8 +78,6 @@ class Host:
         (folder / "usr/local/sbin/dnsmasq").touch()
         self.script = folder / "usr" / "local" / "pfnet_dnsmasq"
         shutil.copy(SCRIPT, self.script)
-        # nobody's group is named otherwise on Debian.
-        self.rc_conf('pfnet_dnsmasq_group="nogroup"')
         self.confs = folder / "usr" / "local" / "etc" / "pfnet" / "dnsmasq"
         for number, name in enumerate(NETWORKS, 1):
             (self.confs / f"{name}.conf").write_text(conf(number))
@@ -109,10 +109,10 @@ class Host:
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         entered = ["nsenter", "--target", self.init, "--mount", "--net", "--pid", *argv]
-        return subprocess.run(entered, capture_output=True, text=True, check=False, timeout=60, env={"PATH": "/sbin:/bin:/usr/sbin:/usr/bin"})
+        return subprocess.run(entered, capture_output=True, text=True, check=False, timeout=60, env={"PATH": "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin"})
 
-    def service(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.run("/bin/sh", "/usr/local/pfnet_dnsmasq", *words)
+    def service(self, *words: str, boot: bool = False) -> subprocess.CompletedProcess[str]:
+        return self.run(*(["env", "autoboot=yes"] if boot else []), "/bin/sh", "/usr/local/pfnet_dnsmasq", *words)
 
     def pid(self, network: str) -> int | None:
         path = self.folder / "run" / "pfnet" / f"{network}.pid"
@@ -151,10 +151,7 @@ def eventually(question: t.Callable[[], t.Any]) -> t.Any:
 
 
 def arguments(network: str) -> str:
-    return (
-        f"nobody /usr/local/sbin/dnsmasq -C /usr/local/etc/pfnet/dnsmasq/{network}.conf -x /var/run/pfnet/{network}.pid"
-        f" -l /var/db/pfnet/{network}.leases -u nobody -g nogroup"
-    )
+    return f"nobody /usr/local/sbin/dnsmasq -C /usr/local/etc/pfnet/dnsmasq/{network}.conf -x /var/run/pfnet/{network}.pid"
 
 
 def test_an_instance_a_network_as_an_unprivileged_user(host: Host) -> None:
@@ -165,7 +162,7 @@ def test_an_instance_a_network_as_an_unprivileged_user(host: Host) -> None:
     status = host.service("status")
     assert status.returncode == 0
     assert status.stdout.splitlines() == [f"dnsmasq of {name} is running as pid {host.pid(name)}." for name in NETWORKS]
-    assert sorted(path.name for path in (host.folder / "var/db/pfnet").iterdir()) == [f"{name}.leases" for name in NETWORKS]
+    assert sorted(path.name for path in (host.folder / "var/db/pfnet").iterdir()) == ["network1.leases", "network2.leases"]
 
 
 def test_a_second_start_starts_nothing(host: Host) -> None:
@@ -179,7 +176,7 @@ def test_stop_leaves_no_process_and_no_pid_file_but_leases(host: Host) -> None:
     host.service("start")
     assert host.service("stop").returncode == 0
     assert host.processes() == []
-    assert list((host.folder / "run/pfnet").iterdir()) == []
+    assert not (host.folder / "run/pfnet").exists()
     assert len(list((host.folder / "var/db/pfnet").iterdir())) == len(NETWORKS)
     assert host.service("stop").returncode == 0
 
@@ -216,6 +213,7 @@ def test_a_stale_pid_file_is_no_instance(host: Host, pid: str) -> None:
     assert host.service("status", "blue").returncode == 1
     assert host.service("stop", "blue").returncode == 0
     assert host.holder.poll() is None
+    folder.mkdir()
     (folder / "blue.pid").write_text(f"{pid}\n")
     assert host.service("start", "blue").returncode == 0
     assert host.processes() == [arguments("blue")]
@@ -314,12 +312,26 @@ def test_a_missing_dnsmasq_is_said(host: Host) -> None:
 
 
 def test_it_can_be_turned_off(host: Host) -> None:
-    host.rc_conf('pfnet_dnsmasq_enable="NO"\npfnet_dnsmasq_group="nogroup"\n')
+    host.rc_conf('pfnet_dnsmasq_enable="NO"')
     done = host.service("start")
     assert "Set pfnet_dnsmasq_enable to YES" in done.stdout
     assert host.processes() == []
     host.service("onestart")
     assert host.processes() == [arguments(name) for name in NETWORKS]
+
+
+def test_at_boot_a_network_without_a_bridge_is_passed_over(host: Host) -> None:
+    ifconfig = host.folder / "usr/local/sbin/ifconfig"
+    ifconfig.write_text('#!/bin/sh\nexec ip link show "$1"\n')
+    ifconfig.chmod(0o755)
+    host.run("ip", "link", "delete", "virbr1")
+    done = host.service("faststart", boot=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "dnsmasq of blue does not start at boot: its bridge is not there." in done.stdout
+    assert host.processes() == [arguments("green.1")]
+    done = host.service("start")
+    assert done.returncode == 1
+    assert "unknown interface virbr1" in done.stderr
 
 
 def test_shellcheck_finds_nothing() -> None:

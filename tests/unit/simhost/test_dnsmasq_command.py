@@ -27,6 +27,7 @@ dhcp-range=10.0.0.2,10.0.0.9,255.255.255.0,2h
 dhcp-hostsfile=/usr/local/etc/pfnet/dnsmasq/blue.hostsfile
 addn-hosts=/usr/local/etc/pfnet/dnsmasq/blue.hosts
 log-facility=/var/log/blue.log
+dhcp-leasefile=/var/db/pfnet/blue.leases
 """
 CASES = [
     line.split("\t")
@@ -100,6 +101,7 @@ def test_an_instance_and_its_sockets(hypervisor: Path) -> None:
     assert run(hypervisor, "dnsmasq", "-C", CONF, "-x", "/var/run/b.pid", "-l", "/var/db/b.leases") == (0, "", "")
     pid = read(hypervisor, "/var/run/b.pid").strip()
     assert read(hypervisor, "/var/db/b.leases") == ""
+    assert not (hypervisor / "root/var/db/pfnet/blue.leases").exists()
     assert run(hypervisor, "sockstat", "-46l")[1] == (
         "USER   COMMAND        PID FD PROTO LOCAL ADDRESS         FOREIGN ADDRESS      \n"
         f"nobody dnsmasq    {pid}  4 udp4  *:67                  *:*                  \n"
@@ -158,7 +160,7 @@ def test_hup_reads_hosts_again_and_term_ends(hypervisor: Path) -> None:
 )
 def test_a_start_that_fails(hypervisor: Path, change: tuple[str, str], arguments: tuple[str, ...], complaint: str, code: int) -> None:
     write(hypervisor, CONF, BLUE.replace(*change))
-    assert run(hypervisor, "dnsmasq", "-C", CONF, *arguments) == (code, "", f"\ndnsmasq: {complaint}\n")
+    assert run(hypervisor, "dnsmasq", "-C", CONF, "-l", "/var/db/b.leases", *arguments) == (code, "", f"\ndnsmasq: {complaint}\n")
     assert run(hypervisor, "sockstat", "-46lq")[1] == ""
 
 
@@ -176,7 +178,7 @@ def test_a_start_that_fails(hypervisor: Path, change: tuple[str, str], arguments
 def test_sockets_of_others(hypervisor: Path, socket: processes.Socket, complaint: str) -> None:
     with state.opened(hypervisor) as host:
         processes.add(host.kernel, "unbound", [socket], user="unbound")
-    code, _stdout, stderr = run(hypervisor, "dnsmasq", "-C", CONF)
+    code, _stdout, stderr = run(hypervisor, "dnsmasq", "-C", CONF, "-l", "/var/db/b.leases")
     assert (code, stderr) == ((2, f"\ndnsmasq: {complaint}\n") if complaint else (0, ""))
     assert "unbound" in run(hypervisor, "sockstat", "-46l")[1]
 
@@ -185,7 +187,7 @@ def test_addresses_that_are_tentative_are_not_listened_on(hypervisor: Path) -> N
     write(hypervisor, CONF, BLUE + "enable-tftp\nenable-ra\ndhcp-range=fd00::,ra-stateless\n")
     assert run(hypervisor, "ifconfig", "virbr0", "inet6", "fd00::1/64")[0] == 0
     assert run(hypervisor, "ifconfig", "virbr0", "inet6", "fd00::2/64")[0] == 0
-    assert run(hypervisor, "dnsmasq", "-C", CONF, "-x", "/var/run/b.pid")[0] == 0
+    assert run(hypervisor, "dnsmasq", "-C", CONF, "-x", "/var/run/b.pid", "-l", "/var/db/b.leases")[0] == 0
     sockets = [tuple(line.split()[4:6]) for line in run(hypervisor, "sockstat", "-46lqw")[1].splitlines()]
     assert sockets == [
         ("udp4", "*:67"),
@@ -196,6 +198,13 @@ def test_addresses_that_are_tentative_are_not_listened_on(hypervisor: Path) -> N
             for protocol, port in (("udp", 53), ("tcp", 53), ("udp", 69))
         ),
     ]
+
+
+def test_commas_in_quotes_separate_nothing(hypervisor: Path) -> None:
+    (hypervisor / "root/var/tftp, all").mkdir()
+    write(hypervisor, CONF, BLUE + 'enable-tftp\ntftp-root="/var/tftp, all"\n')
+    assert run(hypervisor, "dnsmasq", "-C", CONF, "-l", "/var/db/b.leases") == (0, "", "")
+    assert "]: TFTP root is /var/tftp, all\n" in read(hypervisor, "/var/log/blue.log")
 
 
 def test_two_instances_share_dhcp(hypervisor: Path) -> None:
@@ -248,7 +257,8 @@ def test_a_reboot_starts_the_instances_after_pf(hypervisor: Path) -> None:
     create.reboot(hypervisor)
     # The bridge was in no file.
     assert service(hypervisor, "status") == (1, "dnsmasq of blue is not running.\n", "")
-    assert "dnsmasq[5000001]: unknown interface virbr0\n" in read(hypervisor, "/var/log/daemon.log")
+    with state.opened(hypervisor) as host:
+        assert processes.next_pid(host.kernel) == processes.FIRST_PID
     write(
         hypervisor,
         "/etc/rc.conf.d/network/pfnet",
