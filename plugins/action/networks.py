@@ -21,6 +21,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "prune": {"type": "bool", "default": False},
     "anchor_root": {"type": "raw", "default": "libvirt"},
     "force": {"type": "bool", "default": False},
+    "forget_leases": {"type": "bool", "default": False},
     "confirm_timeout": {"type": "int"},
 }
 

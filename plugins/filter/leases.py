@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: leases
 short_description: The addresses that guests were lent, as a list
-version_added: 0.1.0
+version_added: 0.2.0
 author: The bsdvirt.pfnet authors (@bsdvirt)
 description:
   - Reads the text of one of dnsmasq's lease files, of both families, or gathers the leases of all networks from what

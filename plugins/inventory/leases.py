@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: leases
 short_description: Guests that a hypervisor's DHCP has lent addresses, as hosts
-version_added: 0.1.0
+version_added: 0.2.0
 author: The bsdvirt.pfnet authors (@bsdvirt)
 description:
   - Reads the lease files of networks that M(bsdvirt.pfnet.networks) set up, on each hypervisor, and makes a host of each guest that holds a lease.

@@ -9,9 +9,9 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf, states
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import dnsmasq, layout, pf, states
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, KillStates, LoadAnchors, RecordLoaded, Run, WriteFile
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, KillStates, LoadAnchors, RecordLoaded, Run, Serve, WriteFile
 
 if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import Host
@@ -31,11 +31,16 @@ class StepFailed(Exception):
 
 
 def check(host: Host, plan: Plan) -> None:
-    """Have pfctl read what the plan would load, without loading it. Raises CommandError, or pf.RootInUse if the load would take rules away."""
+    """Have pfctl and dnsmasq read what the plan would have them do, without doing it.
+
+    Raises CommandError, pf.RootInUse if the load would take rules away, dnsmasq.NotTaken.
+    """
     for step in plan.steps:
         if isinstance(step.do, LoadAnchors):
             pf.refuse_own_rules(host, step.do.root)
             pf.load(host, step.do.root, step.do.texts, dry_run=True)
+        elif isinstance(step.do, WriteFile) and step.do.text is not None and step.do.path.startswith(f"{layout.DNSMASQ}/") and step.do.path.endswith(".conf"):
+            dnsmasq.check_text(host, step.do.path, step.do.text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +92,8 @@ def _perform(host: Host, action: Action) -> None:
         pf.load(host, action.root, action.texts)
     elif isinstance(action, KillStates):
         states.kill_disallowed(host, action.networks)
+    elif isinstance(action, Serve):
+        dnsmasq.serve(host, action)
     else:
         _record_loaded(host, action)
 

@@ -121,6 +121,7 @@ NETWORKS: dict[str, t.Any] = {
     "prune": _of("bool", default=False),
     "anchor_root": _of("str", default="libvirt"),
     "force": _of("bool", default=False),
+    "forget_leases": _of("bool", default=False),
     # What the action plugin rendered for the host, a document of plugin_utils/render.py for each network.
     "_documents": {"type": "list", "elements": "dict"},
 }

@@ -97,6 +97,10 @@ class Host:
             return None
 
     @staticmethod
+    def is_folder(path: str) -> bool:
+        return os.path.isdir(path)
+
+    @staticmethod
     def is_file(path: str) -> bool:
         return os.path.isfile(path)
 

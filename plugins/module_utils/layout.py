@@ -11,6 +11,10 @@ DEFINITIONS = f"{CONFIGURATION}/networks"
 ANCHORS = f"{CONFIGURATION}/anchors"
 DNSMASQ = f"{CONFIGURATION}/dnsmasq"
 RUN = "/var/run/pfnet"
+# What runs the networks' dnsmasq: the package's program, and the script that the role hypervisor installs.
+DNSMASQ_PROGRAM = "/usr/local/sbin/dnsmasq"
+DNSMASQ_SERVICE = "pfnet_dnsmasq"
+DNSMASQ_SCRIPT = f"/usr/local/etc/rc.d/{DNSMASQ_SERVICE}"
 # What the kernel printed after our last load of each anchor: what differs from it later is drift.
 LOADED = f"{STATE}/loaded.json"
 # What the kernel is to load at boot, for /etc/pf.conf to include.
@@ -61,3 +65,8 @@ def leases_file(name: str) -> str:
 
 def dnsmasq_pid(name: str) -> str:
     return f"{RUN}/{name}.pid"
+
+
+def network_files(name: str) -> tuple[str, ...]:
+    """The files of a network, but for its definition."""
+    return anchor_file(name), dnsmasq_conf(name), dnsmasq_hosts(name), dnsmasq_hostsfile(name), leases_file(name)

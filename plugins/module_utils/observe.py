@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import Instances, observe_instances
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import IFCONFIG, ROUTES, Interface, Route, parse_ifconfig, parse_routes
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.pf import Anchor, Pf, observe_anchor, observe_pf
 
@@ -86,11 +87,12 @@ class Observed:
     files: dict[str, str]
     main_rules: str = ""
     in_the_way: tuple[str, ...] = ()
+    dnsmasq: Instances = dataclasses.field(default_factory=Instances)
 
 
 def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: str) -> Observed:
     """Look at the host. Raises pf.NotLoaded, Unreadable, CommandError."""
-    definitions = _definitions(host)
+    definitions = read_definitions(host)
     found = observe_pf(host)
     try:
         loaded = _json(host, layout.LOADED, {"format", "anchors"}) or {"anchors": {}}
@@ -110,10 +112,11 @@ def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: st
         loaded=loaded["anchors"],
         files={
             path: text
-            for path in [*FILES, *(layout.anchor_file(name) for name in {*definitions, *(document["name"] for document in documents)})]
+            for path in [*FILES, *(path for name in {*definitions, *(document["name"] for document in documents)} for path in layout.network_files(name))]
             if (text := host.read(path)) is not None
         },
         main_rules=_main_rules(host),
+        dnsmasq=observe_instances(host, documents),
         in_the_way=tuple(folder for folder in map(os.path.dirname, (layout.BOOT_INTERFACES, layout.BOOT_ROUTES)) if host.is_file(folder)),
     )
 
@@ -132,7 +135,8 @@ def _forwarding(host: Host) -> frozenset[str]:
     )
 
 
-def _definitions(host: Host) -> dict[str, Definition]:
+def read_definitions(host: Host) -> dict[str, Definition]:
+    """The networks that a host has, by name. Raises Unreadable."""
     definitions = {}
     for file in host.names(layout.DEFINITIONS):
         if file.endswith(".json") and not file.startswith("."):

@@ -10,9 +10,10 @@ import ipaddress
 import json
 import typing as t
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import boot, bridges, layout, routes, states
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import boot, bridges, dnsmasq, layout, routes, states
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.anchors import Loads, anchor_text, digest, drift, plan_egress
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import derived_mac
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import Services
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.forwards import Taken, refuse_taken, taken_by_rules
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import KillStates, Phase, Plan, Step
 
@@ -29,12 +30,13 @@ class Wanted:
     absent: tuple[str, ...] = ()
     prune: bool = False
     force: bool = False
+    forget_leases: bool = False
 
 
 def plan(wanted: Wanted, observed: Observed) -> Plan:
     """The plan that makes the host what is wanted; without steps if it is so already."""
     made = Plan()
-    loads = Loads()
+    loads, services = Loads(), Services()
     removed = _removed(wanted, observed)
     names = bridges.free_names(wanted.documents, {name: known.bridge for name, known in observed.definitions.items()}, observed.interfaces)
     units = bridges.free_units(names, observed.definitions, observed.interfaces)
@@ -48,11 +50,12 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     ours |= {f"{known.anchor_root}/{name}" for name, known in observed.definitions.items() if name not in others}
     taken = taken_by_rules(observed.pf.translation, ours)
     for index, document in enumerate(documents):
-        made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, taken, loads, made))
+        made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, taken, loads, services, made))
     for name, at in removed.items():
-        made.outcomes.append(_plan_removal(name, at, wanted.force, names.values(), observed, loads, made))
+        made.outcomes.append(_plan_removal(name, at, wanted, names.values(), observed, loads, services, made))
     made.outcomes += [{"name": name, "action": "unchanged", "reasons": ["the host has no such network"]} for name in wanted.absent if name not in removed]
     loads.plan(observed, made)
+    services.plan(made)
     _plan_boot(documents, others, wanted.anchor_root, observed, made)
     _plan_states(documents, others, removed, observed, made)
     _warn(documents, wanted.anchor_root, observed, made)
@@ -105,7 +108,9 @@ def _refuse_lone_peers(documents: t.Sequence[dict[str, t.Any]], others: dict[str
                 made.refuse(removed[peer], f"the removal of {peer}, a peer of {name}", f"networks that are nobody's peer; change {name} first, or remove both")
 
 
-def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Observed, taken: list[Taken], loads: Loads, made: Plan) -> dict[str, t.Any]:
+def _plan_network(
+    document: dict[str, t.Any], at: str, root: str, observed: Observed, taken: list[Taken], loads: Loads, services: Services, made: Plan
+) -> dict[str, t.Any]:
     """Add the steps for one network; gives its outcome."""
     name = document["name"]
     path = f"{root}/{name}"
@@ -143,6 +148,7 @@ def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Obse
     routes.refuse_conflicts(document, at, observed, made)
     drifted += bridges.plan_bridge(document, at, observed, made)
     drifted += routes.plan_routes(document, old, observed, made)
+    drifted += dnsmasq.plan_dnsmasq(document, at, old, observed, services, made)
     made.diff(layout.anchor_file(name), installed or "", text)
     made.file(layout.anchor_file(name), text, installed, layout.CONFIGURATION)
     made.file(layout.definition_path(name), definition, old.text if old else None, layout.CONFIGURATION)
@@ -154,13 +160,18 @@ def _plan_network(document: dict[str, t.Any], at: str, root: str, observed: Obse
     return {"name": name, "action": "repaired" if drifted else "unchanged", "reasons": [f"drift: {reason}" for reason in drifted]}
 
 
-def _plan_removal(name: str, at: str, force: bool, claimed: t.Collection[str], observed: Observed, loads: Loads, made: Plan) -> dict[str, t.Any]:
+def _plan_removal(
+    name: str, at: str, wanted: Wanted, claimed: t.Collection[str], observed: Observed, loads: Loads, services: Services, made: Plan
+) -> dict[str, t.Any]:
     """Add the steps that remove a network; gives its outcome. A bridge among `claimed`, which another network takes over in this run, stays."""
     known = observed.definitions[name]
     loads.remove(known.anchor_root, name)
     routes.plan_removal(known, observed, made)
+    dnsmasq.plan_removal(name, at, observed, services, made)
+    if wanted.forget_leases:
+        made.file(layout.leases_file(name), None, observed.files.get(layout.leases_file(name)), layout.STATE)
     if known.bridge not in claimed:
-        bridges.plan_removal(known, at, name, force, observed, made)
+        bridges.plan_removal(known, at, name, wanted.force, observed, made)
     installed = observed.files.get(layout.anchor_file(name))
     made.diff(layout.anchor_file(name), installed or "", "")
     made.file(layout.anchor_file(name), None, installed, layout.CONFIGURATION)
@@ -176,7 +187,7 @@ def definition_text(document: dict[str, t.Any], root: str) -> str:
 
 def _plan_boot(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Definition], root: str, observed: Observed, made: Plan) -> None:
     """The files for the boot hold every network that starts by itself, also those that this run does not list."""
-    former = {name: _autostart(name, known, observed.host_id) for name, known in observed.definitions.items() if known.autostart}
+    former = {name: autostart_of(name, known, observed.host_id) for name, known in observed.definitions.items() if known.autostart}
     networks = {name: network for name, network in former.items() if name in others}
     for document in documents:
         if document["definition"].get("autostart", True):
@@ -190,7 +201,8 @@ def _plan_boot(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Defini
             outcome["reasons"] += reasons
 
 
-def _autostart(name: str, known: Definition, host_id: str) -> boot.Autostart:
+def autostart_of(name: str, known: Definition, host_id: str) -> boot.Autostart:
+    """What the files for the boot are to hold of a network that a former run installed."""
     bridge = {**known.settings, "name": known.bridge, "unit": known.unit, "mac": known.settings["mac"] or derived_mac(host_id, name)}
     routes = [{"destination": destination, "gateway": gateway} for destination, gateway in known.routes.items()]
     return boot.Autostart(name, f"{known.anchor_root}/{name}", bridge, routes)

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal, pf, watchdog
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import NotTaken
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError, Host, Locked
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Unreadable
 
@@ -51,7 +52,7 @@ def run(module: AnsibleModule, change: Change) -> t.NoReturn:
         result = look(module, host, change) if module.check_mode else carry_out(module, host, change)
     except pf.NotLoaded as error:
         module.fail_json(msg=f"pf cannot be reached ({error}). If it is not loaded: run `kldload pf`, and `sysrc pf_enable=YES` for the next boot.")
-    except (pf.RootInUse, Locked, Unreadable, journal.Unreadable, NotConfirmed, CommandError, StepFailed) as error:
+    except (pf.RootInUse, NotTaken, Locked, Unreadable, journal.Unreadable, NotConfirmed, CommandError, StepFailed) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

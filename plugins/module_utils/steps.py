@@ -65,7 +65,15 @@ class KillStates:
     networks: tuple[dict[str, t.Any], ...]
 
 
-Action = t.Union[Run, CreateBridge, WriteFile, LoadAnchors, RecordLoaded, KillStates]
+@dataclasses.dataclass(frozen=True)
+class Serve:
+    """Let the service start, stop or reload (`verb`) the dnsmasq of these networks. What it did is taken back if it does not do all of it."""
+
+    verb: str
+    networks: tuple[str, ...]
+
+
+Action = t.Union[Run, CreateBridge, WriteFile, LoadAnchors, RecordLoaded, KillStates, Serve]
 
 
 class Phase(enum.IntEnum):
@@ -73,15 +81,19 @@ class Phase(enum.IntEnum):
 
     In the kernel: rules stand before a bridge is up and stay until it is down, so that no packet passes it unfiltered. In files: a power cut
     at any moment leaves a host that boots with its rules. Anchors are there before the lines that load them, these before the lines that
-    make bridges, and what goes does so the other way round.
+    make bridges, and what goes does so the other way round. A dnsmasq runs only while its bridge is there; one that has another configuration
+    to read is away no longer than its files are written.
     """
 
+    UNSERVE = enum.auto()
     QUIESCE = enum.auto()
     LOAD = enum.auto()
     RELEASE = enum.auto()
     BUILD = enum.auto()
     ROUTE = enum.auto()
+    PAUSE = enum.auto()
     FILES = enum.auto()
+    SERVE = enum.auto()
     BOOT_RULES = enum.auto()
     BOOT_INTERFACES = enum.auto()
     BOOT_RULES_GO = enum.auto()
@@ -122,12 +134,12 @@ class Plan:
         """A step of ifconfig(8), and the words that take it back."""
         self.steps.append(Step(phase, what, Run(("ifconfig", *words)), (Run(("ifconfig", *undo)),) if undo else ()))
 
-    def file(self, path: str, text: str | None, before: str | None, base: str, phase: Phase | None = None) -> None:
-        """A step that makes a file hold `text`, or be gone, unless it is so already."""
+    def file(self, path: str, text: str | None, before: str | None, base: str, phase: Phase | None = None, undo_too: tuple[Action, ...] = ()) -> None:
+        """A step that makes a file hold `text`, or be gone, unless it is so already; `undo_too` takes back what comes of the file."""
         if text != before:
             what = f"{'write' if text is not None else 'remove'} {path}"
             phase = phase or (Phase.FILES if text is not None else Phase.FILES_GO)
-            self.steps.append(Step(phase, what, WriteFile(path, text, base), (WriteFile(path, before, base),)))
+            self.steps.append(Step(phase, what, WriteFile(path, text, base), (WriteFile(path, before, base), *undo_too)))
 
     def diff(self, header: str, before: str, after: str) -> None:
         if before != after:

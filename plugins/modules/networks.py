@@ -18,6 +18,9 @@ description:
     every problem is reported with its path and no host is changed.
   - The anchors of all networks that need it are loaded in one transaction of pf. A network whose bridge, address, rules or tables
     were altered behind its back is repaired, and what had drifted is named. What is as declared is not touched.
+  - A network with DHCP, DNS or TFTP has a dnsmasq of its own, which runs as an unprivileged user and keeps to the network's bridge. What
+    changes only names and static hosts is read again without a restart. The host needs the package dnsmasq and the service that the role
+    P(bsdvirt.pfnet.hypervisor#role) installs; the module says so where they are missing, and who else has the ports.
   - Members that others attached to the bridges are never touched.
   - What is to be there after a boot is written for rc(8) and pf.conf(5) to find, for networks with O(networks[].autostart). The host's rules have to include
     C(/usr/local/etc/pfnet/pf.conf); the module warns where they do not.
@@ -69,12 +72,22 @@ options:
     description: Whether a network is removed though interfaces are members of its bridge. They are released, not destroyed.
     type: bool
     default: false
+  forget_leases:
+    description:
+      - Whether what a removed network's dnsmasq has lent is removed with it.
+      - Otherwise its guests get the same addresses when there is a network of that name again.
+    type: bool
+    default: false
+    version_added: 0.2.0
 requirements:
   - netaddr (on the controller)
   - Python 3.9 or later on the host
 seealso:
+  - module: bsdvirt.pfnet.networks_info
   - plugin: bsdvirt.pfnet.from_libvirt_xml
     plugin_type: filter
+  - plugin: bsdvirt.pfnet.leases
+    plugin_type: inventory
 """
 
 EXAMPLES = r"""
@@ -196,6 +209,7 @@ def main() -> None:
             absent=tuple(network["name"] for network in params["networks"]) if params["state"] == "absent" else (),
             prune=params["prune"],
             force=params["force"],
+            forget_leases=params["forget_leases"],
         )
         return plan(wanted, observe(host, wanted.documents, wanted.anchor_root))
 

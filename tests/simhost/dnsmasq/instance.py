@@ -45,7 +45,9 @@ def host_name(host: Host) -> str:
 
 
 def _start(host: Host, config: Config, arguments: list[str], pid: int) -> Process:
-    if config.has("dhcp-range") and not config.has("leasefile-ro"):
+    # Subnets that are only advertised are lent to nobody.
+    lends = any("ra-only" not in range_fields(argument) for argument in config.all("dhcp-range"))
+    if lends and not config.has("leasefile-ro"):
         _create(host, config.one("dhcp-leasefile", DEFAULT_LEASES), "cannot open or create lease file {}: {}")
     sockets = _sockets(host, config)
     user = config.one("user", "nobody")

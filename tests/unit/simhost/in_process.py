@@ -72,6 +72,9 @@ class InProcessHost(Host):
     def is_file(self, path: str) -> bool:  # type: ignore[override]
         return Host.is_file(self._there(path))
 
+    def is_folder(self, path: str) -> bool:  # type: ignore[override]
+        return Host.is_folder(self._there(path))
+
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
         yield

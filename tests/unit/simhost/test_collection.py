@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import NotTaken
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import SpecError
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
@@ -110,14 +111,20 @@ def test_removal_leaves_the_files_as_before_the_first_run(host: InProcessHost) -
     kernel, files = host.everything()
     host.make([BLUE, GREEN])
     host.make([GREEN], prune=True)
-    assert [name for name in host.everything()[1] if "blue" in name] == []
-    made = host.make([], absent=("green",))
-    assert actions(made) == {"green": "removed"}
+    # Leases are kept: the addresses are the guests' again when the network is.
+    assert [name for name in host.everything()[1] if "blue" in name] == ["var/db/pfnet/blue.leases"]
+    host.make([BLUE, GREEN])
+    made = host.make([], absent=("green", "blue"), forget_leases=True)
+    assert actions(made) == {"green": "removed", "blue": "removed"}
     after, files_after = host.everything()
-    assert files_after == files
+    assert without_logs(files_after) == files
     assert (after["interfaces"], after["routes"]) == (kernel["interfaces"], kernel["routes"])
     for show in ("-sr", "-sn", "-sT"):
         assert host.run("pfctl", "-a", "libvirt/blue", show).stdout == ""
+
+
+def without_logs(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: text for name, text in files.items() if not name.startswith("var/log/")}
 
 
 def test_members_that_others_attached_stay(host: InProcessHost) -> None:
@@ -170,7 +177,7 @@ def test_whichever_command_fails_the_host_is_as_it_was(pristine: Path, tmp_path:
     for number, command in enumerate(whole.commands):
         host = copy_of(start.directory, tmp_path / "host")
         host.failing = number
-        with pytest.raises((StepFailed, CommandError, pf.NotLoaded)):
+        with pytest.raises((StepFailed, CommandError, pf.NotLoaded, NotTaken)):
             host.make([BLUE, changed], prune=True)
         assert comparable(host) == before, f"after {command}"
         tried += 1
@@ -179,14 +186,15 @@ def test_whichever_command_fails_the_host_is_as_it_was(pristine: Path, tmp_path:
 
 def comparable(host: InProcessHost) -> tuple[t.Any, ...]:
     """What a host is to those who use it; order of interfaces and indices aside, and the names of empty anchors, which pf keeps."""
-    _kernel, files = host.everything()
+    kernel, files = host.everything()
     shown = sorted(host.run("ifconfig", "-a").stdout.split("\n"))
     rulesets = [pf.parse_rulesets(host.run("pfctl", "-a", "*", show).stdout) for show in ("-sr", "-sn")]
     return (
-        {name: text for name, text in files.items() if not name.startswith("var/run")},
+        {name: text for name, text in without_logs(files).items() if not name.startswith("var/run")},
         [line for line in shown if "scopeid" not in line],
         *({path: rules for path, rules in ruleset.rules.items() if rules} for ruleset in rulesets),
         *(host.run("pfctl", "-a", f"libvirt/{name}", "-sT", ok=None).stdout for name in ("green", "former", "blue")),
+        sorted((process["arguments"], sorted(process["files"].items())) for process in kernel["processes"]["running"]),
     )
 
 
@@ -212,6 +220,15 @@ def furnished(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return host.directory
 
 
+def with_folders(definition: dict[str, t.Any], host: InProcessHost) -> dict[str, t.Any]:
+    """The definition with folders for TFTP that the host has."""
+    definition = copy.deepcopy(definition)
+    for served in (ip["tftp"] for ip in definition.get("ips") or () if ip.get("tftp")):
+        served["root"] = f"/var{served['root']}"
+        (host.directory / "root" / served["root"].lstrip("/")).mkdir(parents=True, exist_ok=True)
+    return definition
+
+
 def refused(definition: dict[str, t.Any]) -> list[str]:
     """The paths of what the spec refuses."""
     try:
@@ -231,6 +248,7 @@ def test_any_definition_is_refused_with_its_path_or_loads_and_is_found_unchanged
     if paths:
         return
     host = copy_of(furnished, tmp_path / "host")
+    definition = with_folders(definition, host)
     assert actions(host.make([definition, *PEERS]))["lab"] == "created"
     assert [step.what for step in host.make([definition, *PEERS]).steps] == []
     host.make([], absent=("lab", "p", "q"))

@@ -16,7 +16,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.bridges import deriv
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Member, Route
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.plan import Wanted, definition_text, plan
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, KillStates, LoadAnchors, Phase, Plan, RecordLoaded, Run, WriteFile
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import CreateBridge, KillStates, LoadAnchors, Phase, Plan, RecordLoaded, Run, Serve, WriteFile
 
 HOOKS = frozenset({("anchor", "libvirt/*"), ("nat-anchor", "libvirt/*")})
 PF = pf.Pf(True, pf.Ruleset({"": ()}, HOOKS), pf.Ruleset({"": ()}, HOOKS))
@@ -46,6 +46,7 @@ def document(name: str = "default", bridge: str = "virbr0", address: str = "192.
         "forwards": [],
         "forwarding": ["inet"],
         "routes": [],
+        "dnsmasq": None,
         **changes,
     }
 
@@ -124,6 +125,8 @@ def commands(made: Plan) -> list[str]:
             shown.append(f"{'write' if action.text is not None else 'remove'} {action.path}")
         elif isinstance(action, KillStates):
             shown.append("kill " + ", ".join(network["name"] for network in action.networks))
+        elif isinstance(action, Serve):
+            shown.append(f"{action.verb} {', '.join(action.networks)}")
         elif isinstance(action, LoadAnchors):
             shown.append("load " + ", ".join(f"{action.root}/{name}{'' if text is not None else ' (empty)'}" for name, text in action.texts.items()))
         else:
