@@ -488,13 +488,15 @@ def family_of(address: str) -> socket.AddressFamily:
 
 
 def connect(to: str, port: int, source: str | None, source_port: int, timeout: float) -> socket.socket:
-    connection = socket.socket(family_of(to))
-    connection.settimeout(timeout)
-    if source or source_port:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        connection.bind((source or ("::" if ":" in to else "0.0.0.0"), source_port))
-    connection.connect((to, port))
-    return connection
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(socket.socket(family_of(to)))
+        connection.settimeout(timeout)
+        if source or source_port:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            connection.bind((source or ("::" if ":" in to else "0.0.0.0"), source_port))
+        connection.connect((to, port))
+        stack.pop_all()
+        return connection
 
 
 def probe_run(argv: list[str], timeout: float) -> dict[str, t.Any]:
