@@ -125,8 +125,8 @@ def differences(before: t.Sequence[Step], after: t.Sequence[Step]) -> t.Iterator
         lines = []
         for part in ("rc", "stdout", "stderr"):
             if part in old and part in new:
-                texts = [masked(str(step[part])).splitlines() for step in (old, new)]
-                lines += list(difflib.unified_diff(*texts, f"{part} before", f"{part} now", lineterm=""))
+                was, now = (masked(str(step[part])).splitlines() for step in (old, new))
+                lines += list(difflib.unified_diff(was, now, f"{part} before", f"{part} now", lineterm=""))
         if lines:
             yield f"step {number}: {shlex.join(old['argv'])}"
             yield from lines

@@ -330,7 +330,7 @@ def _cases() -> list[Case]:
             ("lab-1", "dns nobody.lab.example", "lab.gateway", "no such name"),
         ],
     }
-    return [Case(what, *row[:4], row[-1]) for what, rows in groups.items() for row in rows]
+    return [Case(what, row[0], row[1], row[2], row[3], row[-1]) for what, rows in groups.items() for row in rows]
 
 
 CASES = _cases()

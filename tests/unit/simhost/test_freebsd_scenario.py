@@ -26,7 +26,8 @@ SCENARIO = ROOT / "extensions/molecule/freebsd"
 
 def load(name: str, file: Path) -> t.Any:
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -84,7 +85,7 @@ def networks() -> dict[str, t.Any]:
     class Loader(yaml.SafeLoader):
         pass
 
-    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor("!unsafe", lambda _loader, node: node.value)
     files = sorted((ROOT / "examples").glob("*.yml"))
     return {network["name"]: network for file in files for network in yaml.load(file.read_text(), Loader)["pfnet_networks"]}
 

@@ -140,7 +140,7 @@ def test_a_recorded_session_is_compared_with_a_simulated_host(ssh: t.Callable[[l
     create.create(host, "fresh")
     # The same on every run, but for what differs from run to run on the real system, too
     ssh(["env", f"PYTHONPATH={TESTS}", sys.executable, "-m", "simhost", "run", str(host), "--", "/bin/sh", "-c"])
-    steps = [
+    steps: list[dict[str, t.Any]] = [
         {"argv": ["kldload", "pf"]},
         {"argv": ["pfctl", "-a", "libvirt/default", "-f", "-"], "stdin": "pass quick on lo0\n"},
         {"argv": ["pfctl", "-a", "libvirt/default", "-sr"]},
