@@ -9,6 +9,7 @@ Each file is written whole, for all networks of the host that start by themselve
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import typing as t
 
@@ -132,7 +133,8 @@ def plan_boot(networks: t.Sequence[Autostart], former: t.Sequence[Autostart], ob
         found = both
     made.file(layout.BOOT_RULES, wanted, found, layout.CONFIGURATION, Phase.BOOT_RULES_GO if going else Phase.BOOT_RULES)
     for path, text in ((layout.BOOT_INTERFACES, interfaces), (layout.BOOT_ROUTES, routes)):
-        made.file(path, text, files.get(path), layout.RC_CONF_D, Phase.BOOT_INTERFACES)
+        # The folder above comes with FreeBSD.
+        made.file(path, text, files.get(path), os.path.dirname(path), Phase.BOOT_INTERFACES)
         made.diff(path, files.get(path) or "", text or "")
     made.diff(layout.BOOT_RULES, files.get(layout.BOOT_RULES) or "", wanted or "")
     return {network.name: list(_lacking(network, files)) for network in networks if network in former}

@@ -50,7 +50,7 @@ def free_units(names: t.Mapping[str, str], definitions: t.Mapping[str, Definitio
 
     `names` are the bridges' own by network. A unit stays with its network, so that what rc(8) makes at boot is what a run makes.
     """
-    kept = {name: known.unit for name, known in definitions.items()}
+    kept = {name: known.unit for name, known in definitions.items() if known.unit}
     unavailable = {*kept.values(), *(found.unit for found in interfaces.values()), *interfaces}
     units = {}
     for network, name in names.items():

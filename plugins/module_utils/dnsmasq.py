@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import ALL, Socket, parse_sockets, sockstat
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Action, Phase, Serve, Step, WriteFile
 
 if t.TYPE_CHECKING:
@@ -19,24 +19,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
 
 DNS, DHCP, DHCP6, TFTP = 53, 67, 547, 69
-_ALL = "*"
-# USER COMMAND PID FD PROTO LOCAL FOREIGN; a command may have spaces in it.
-_SOCKET = re.compile(r"\S+\s+(?P<command>.*?)\s+(?P<pid>\d+)\s+\S+\s+(?P<protocol>tcp|udp)[46]+\s+(?P<address>\S+):(?P<port>\d+)\s")
 
 
 class NotTaken(Exception):
     """A configuration that dnsmasq does not take; the text has its own words."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Socket:
-    """Where a process waits for packets or connections: tcp or udp, an address ("*": all of them) and a port."""
-
-    command: str
-    pid: int
-    protocol: str
-    address: str
-    port: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +46,7 @@ def observe_instances(host: Host, documents: t.Iterable[t.Mapping[str, t.Any]] =
     idle = served.keys() - running.keys()
     return Instances(
         running=running,
-        sockets=parse_sockets(host.run(*SOCKETS).stdout) if idle else (),
+        sockets=parse_sockets(host.run(*sockstat((DNS, DHCP, DHCP6, TFTP))).stdout) if idle else (),
         missing=tuple(path for path in (layout.DNSMASQ_PROGRAM, layout.DNSMASQ_SCRIPT) if not host.is_file(path)),
         no_folders=tuple({each["tftp"] for each in served.values() if each["tftp"] and not host.is_folder(each["tftp"])}),
     )
@@ -82,20 +68,6 @@ def _running(host: Host) -> dict[str, int]:
         for name, number in numbers.items()
         if f"dnsmasq -C {layout.dnsmasq_conf(name)} -x {layout.dnsmasq_pid(name)} " in arguments.get(number, "")
     }
-
-
-# Whole addresses, and only what waits.
-SOCKETS = ("sockstat", "-46lqw", "-P", "tcp,udp", "-p", ",".join(map(str, (DNS, DHCP, DHCP6, TFTP))))
-
-
-def parse_sockets(text: str) -> tuple[Socket, ...]:
-    """The sockets in the output of `SOCKETS`; those that are no process's any more are left out."""
-    found = (_SOCKET.match(f"{line} ") for line in text.splitlines())
-    return tuple(
-        Socket(match["command"], int(match["pid"]), match["protocol"], match["address"].strip("[]").partition("%")[0], int(match["port"]))
-        for match in found
-        if match
-    )
 
 
 def dnsmasq_text(document: dict[str, t.Any], bridge: str) -> str:
@@ -195,7 +167,7 @@ def plan_dnsmasq(document: dict[str, t.Any], at: str, old: Definition | None, ob
 def plan_removal(name: str, at: str, observed: Observed, services: Services, made: Plan) -> list[str]:
     """Add the steps after which a network has no dnsmasq; gives in words what of it there was. Its leases are kept."""
     reasons = []
-    if name in observed.dnsmasq.running and not _refuse_missing(at, observed, made):
+    if name in observed.dnsmasq.running and not _refuse_missing(at, observed, made, (layout.DNSMASQ_SCRIPT,)):
         services.stop(name)
         reasons.append(f"dnsmasq of {name} is running")
     for path in (layout.dnsmasq_conf(name), layout.dnsmasq_hosts(name), layout.dnsmasq_hostsfile(name)):
@@ -218,10 +190,12 @@ _REMEDIES = {
 }
 
 
-def _refuse_missing(at: str, observed: Observed, made: Plan) -> bool:
-    for path in observed.dnsmasq.missing:
-        made.refuse(at, f"DHCP or DNS for guests on a host without {path}", _REMEDIES[path])
-    return bool(observed.dnsmasq.missing)
+def _refuse_missing(at: str, observed: Observed, made: Plan, needed: t.Collection[str] = tuple(_REMEDIES)) -> bool:
+    """Refuse what needs files that the host lacks; to stop an instance takes the script alone."""
+    missing = [path for path in observed.dnsmasq.missing if path in needed]
+    for path in missing:
+        made.refuse(at, f"a network with a dnsmasq on a host without {path}", _REMEDIES[path])
+    return bool(missing)
 
 
 def _refuse_taken(document: dict[str, t.Any], at: str, observed: Observed, made: Plan) -> None:
@@ -230,7 +204,7 @@ def _refuse_taken(document: dict[str, t.Any], at: str, observed: Observed, made:
     others = [socket for socket in found.sockets if socket.pid not in found.running.values()]
     # A dnsmasq that answers names on all addresses is not bound to interfaces, and then does not share the ports of DHCP either.
     sharing = {socket.pid for socket in others if socket.command == "dnsmasq"} - {
-        socket.pid for socket in others if (socket.address, socket.port) == (_ALL, DNS)
+        socket.pid for socket in others if (socket.address, socket.port) == (ALL, DNS)
     }
     wanted = {
         DNS: (served["dns"], "dns.enable", "DNS", "set dns.enable to false here"),
@@ -241,11 +215,11 @@ def _refuse_taken(document: dict[str, t.Any], at: str, observed: Observed, made:
     told = set()
     for socket in others:
         is_wanted, place, what, remedy = wanted[socket.port]
-        met = socket.address in (_ALL, *served["addresses"])
+        met = socket.address in (ALL, *served["addresses"])
         if not is_wanted or not met or (socket.port, socket.pid) in told or (socket.pid in sharing and socket.port in (DHCP, DHCP6)):
             continue
         told.add((socket.port, socket.pid))
-        where = "all addresses" if socket.address == _ALL else socket.address
+        where = "all addresses" if socket.address == ALL else socket.address
         made.refuse(
             f"{at}.{place}",
             f"{what} at port {socket.port}, where {socket.command} (process {socket.pid}) listens on {where}",

@@ -9,9 +9,11 @@ import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import default_route
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import FORWARDING, OTHER_FIREWALLS, PORTS, SERVERS, vtnet_probe
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import ALL
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import Found, Listener, Wanted
+    from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import Found, Wanted
+    from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import Socket
 
 # The groups that every bridge of ours is in.
 _GROUPS = ("all", "bridge", "pfnet")
@@ -110,15 +112,15 @@ def _anchors(wanted: Wanted, found: Found) -> t.Iterator[str]:
 
 def _servers(wanted: Wanted, found: Found) -> t.Iterator[str]:
     bridges = [found.interfaces[name] for name in found.bridges(wanted) if name in found.interfaces]
-    addresses = {"*", *(address.partition("/")[0] for bridge in bridges for address in bridge.addresses)}
+    addresses = {ALL, *(address.partition("/")[0] for bridge in bridges for address in bridge.addresses)}
     others = [listener for listener in found.listeners if listener.pid not in found.ours]
-    in_the_way: dict[tuple[str, str, int], set[str]] = {}
+    in_the_way: dict[tuple[str, int, int], set[str]] = {}
     for listener in others:
         if listener.address in addresses and not _shares(listener):
             in_the_way.setdefault((listener.command, listener.pid, listener.port), set()).add(listener.address)
     names = {PORTS[service]: service.upper() for service in wanted.services}
     for (command, pid, port), where in in_the_way.items():
-        listens = "all addresses" if "*" in where else " and ".join(sorted(where))
+        listens = "all addresses" if ALL in where else " and ".join(sorted(where))
         yield (
             f"{command} (process {pid}) listens on port {port} of {listens}, where dnsmasq is to serve {names[port]} to guests, which cannot start so: let"
             f" {command} listen on its own addresses only, or stop it."
@@ -133,7 +135,7 @@ def _servers(wanted: Wanted, found: Found) -> t.Iterator[str]:
             )
 
 
-def _shares(listener: Listener) -> bool:
+def _shares(listener: Socket) -> bool:
     """Any number of dnsmasq share the port of DHCP, each answering on its own interfaces."""
     return listener.port == PORTS["dhcp"] and listener.command == "dnsmasq"
 
@@ -143,8 +145,7 @@ def _forwarding(wanted: Wanted, found: Found) -> t.Iterator[str]:
         name = FORWARDING[family][1]
         if found.configured.get(name) == "0":
             yield (
-                f"/etc/sysctl.conf sets {name} to 0, and is read again at the end of the boot, so guests reach nothing outside from then on: take the line"
-                " out."
+                f"/etc/sysctl.conf sets {name} to 0, and is read again at the end of the boot, so guests reach nothing outside from then on: take the line out."
             )
     outside = found.interfaces.get(default_route(found.routes, "inet6") or "")
     learning = outside is not None and outside.accept_rtadv and not found.given("ipv6_defaultrouter") and not found.number("net.inet6.ip6.rfc6204w3")

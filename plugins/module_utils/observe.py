@@ -32,7 +32,8 @@ class Unreadable(Exception):
 class Definition:
     """A network as a former run installed it: what layout.definition_path holds.
 
-    `bridge` and `unit` are the names of its bridge, also where the host chose them; `settings` the rest of the bridge, as its document had it.
+    `bridge` and `unit` are the names of its bridge, also where the host chose them (a `unit` that is not known is empty); `settings` the rest of the
+    bridge, as its document had it.
     """
 
     anchor_root: str
@@ -64,7 +65,8 @@ class Definition:
 
     @property
     def autostart(self) -> bool:
-        return bool(self.network.get("autostart", True))
+        """Whether the files for the boot have the network; those of a version without such files did not."""
+        return bool(self.unit and self.network.get("autostart", True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +144,8 @@ def read_definitions(host: Host) -> dict[str, Definition]:
         if file.endswith(".json") and not file.startswith("."):
             path = f"{layout.DEFINITIONS}/{file}"
             data = t.cast("dict[str, t.Any]", _json(host, path, {"format", "anchor_root", "bridge", "network"}))
-            settings = dict(data["bridge"])
+            # Version 0.1.0 kept the bridge's name alone.
+            settings = {"name": data["bridge"], "unit": "", "mac": None, "members": []} if isinstance(data["bridge"], str) else dict(data["bridge"])
             name, unit = settings.pop("name"), settings.pop("unit")
             definitions[file[: -len(".json")]] = Definition(data["anchor_root"], name, unit, settings, data["network"], t.cast(str, host.read(path)))
     return definitions

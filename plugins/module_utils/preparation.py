@@ -11,7 +11,9 @@ import re
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import observe_instances
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import IFCONFIG, ROUTES, Interface, Route, default_route, parse_ifconfig, parse_routes
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import Socket, parse_sockets, sockstat
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Phase, Plan, Run, Step
 
 if t.TYPE_CHECKING:
@@ -82,17 +84,6 @@ class Variable:
 
 
 @dataclasses.dataclass(frozen=True)
-class Listener:
-    """A socket that waits for packets: its process, and the address, * for all."""
-
-    command: str
-    pid: str
-    protocol: str
-    address: str
-    port: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Found:
     """A host as found.
 
@@ -112,8 +103,8 @@ class Found:
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     own_rules: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
-    listeners: tuple[Listener, ...] = ()
-    ours: frozenset[str] = frozenset()
+    listeners: tuple[Socket, ...] = ()
+    ours: frozenset[int] = frozenset()
 
     def yes(self, variable: str) -> bool:
         return variable in self.variables and self.variables[variable].yes
@@ -153,9 +144,8 @@ def observe(host: Host, wanted: Wanted) -> Found:
         routes=parse_routes(host.run(*ROUTES).stdout),
     )
     if wanted.services:
-        ports = ",".join(str(PORTS[service]) for service in wanted.services)
-        listening = host.run("sockstat", "-46lnw", "-p", ports).stdout
-        found = dataclasses.replace(found, listeners=tuple(parse_sockstat(listening)), ours=_our_processes(host))
+        listening = host.run(*sockstat(PORTS[service] for service in wanted.services)).stdout
+        found = dataclasses.replace(found, listeners=parse_sockets(listening), ours=frozenset(observe_instances(host).running.values()))
     return _with_pf(host, wanted, found)
 
 
@@ -217,11 +207,6 @@ def _known_anchors(host: Host, root: str) -> set[str]:
     return loaded | {f"{root}/{name[: -len('.json')]}" for name in host.names(layout.DEFINITIONS) if name.endswith(".json")}
 
 
-def _our_processes(host: Host) -> frozenset[str]:
-    """The ids of the processes that serve our networks."""
-    return frozenset((host.read(f"{layout.RUN}/{name}") or "").strip() for name in host.names(layout.RUN) if name.endswith(".pid"))
-
-
 def parse_sysrc(text: str) -> dict[str, Variable]:
     """Variables by name, from the output of `sysrc -v`; a value may have several lines."""
     variables: dict[str, Variable] = {}
@@ -234,14 +219,6 @@ def parse_sysrc(text: str) -> dict[str, Variable]:
         elif name:
             variables[name] = dataclasses.replace(variables[name], value=f"{variables[name].value}\n{line}")
     return variables
-
-
-def parse_sockstat(text: str) -> t.Iterator[Listener]:
-    """Listening sockets, from the output of `sockstat -46lnw`; the name of a process may have spaces."""
-    for line in text.splitlines():
-        match = re.match(r"\S+\s+(.+?)\s+(\d+|\?)\s+\S+\s+((?:tcp|udp)\w*)\s+(\S+):(\d+)\s", f"{line} ")
-        if match:
-            yield Listener(match[1], match[2], match[3], match[4].strip("[]"), int(match[5]))
 
 
 def parse_skips(text: str) -> list[str]:
@@ -301,7 +278,7 @@ def _refuse_modules(missing: list[str], found: Found, made: Plan) -> None:
         made.refuse(
             "modules",
             f"{names} not loaded, and kern.securelevel {found.sysctl['kern.securelevel']}, which forbids loading them",
-            f"a host that loads them at boot: run `sysrc kld_list+=\"{' '.join(missing)}\"` and reboot",
+            f'a host that loads them at boot: run `sysrc kld_list+="{" ".join(missing)}"` and reboot',
         )
 
 

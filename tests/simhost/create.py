@@ -62,7 +62,7 @@ def _make_files(directory: Path, description: dict[str, t.Any]) -> None:
     root = directory / "root"
     for own in OWN_DIRECTORIES:
         (root / own.lstrip("/")).mkdir(parents=True, exist_ok=True)
-    for folder in ("var/cache", "var/db", "var/log", "var/mail", "var/run", "var/spool", "var/tmp"):
+    for folder in ("etc/rc.conf.d", "var/cache", "var/db", "var/log", "var/mail", "var/run", "var/spool", "var/tmp"):
         (root / folder).mkdir(exist_ok=True)
     for folder in ("tmp", "var/tmp"):
         (root / folder).chmod(0o1777)

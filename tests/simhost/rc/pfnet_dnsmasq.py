@@ -17,6 +17,8 @@ from .script import Run, Script
 CONFIGURATIONS = "/usr/local/etc/pfnet/dnsmasq"
 PID_FILES = "/var/run/pfnet"
 LEASES = "/var/db/pfnet"
+# How long addresses may be tentative, in tenths of a second.
+SETTLING = 50
 
 
 def _names(run: Run, folder: str, suffix: str) -> list[str]:
@@ -55,10 +57,23 @@ def _is_startable(run: Run, network: str) -> bool:
     return True
 
 
-def _has_bridge(run: Run, network: str) -> bool:
+def _bridge(run: Run, network: str) -> str:
     lines = run.host.path(f"{CONFIGURATIONS}/{network}.conf").read_text(encoding="utf-8").splitlines()
-    bridge = next((line.removeprefix("interface=") for line in lines if line.startswith("interface=")), "")
-    return run.silent("ifconfig", bridge)[0] == 0
+    return next((line.removeprefix("interface=") for line in lines if line.startswith("interface=")), "")
+
+
+def _has_bridge(run: Run, network: str) -> bool:
+    return run.silent("ifconfig", _bridge(run, network))[0] == 0
+
+
+def _settle(run: Run, network: str) -> None:
+    """Wait while addresses of IPv6 are tentative."""
+    from ..execute import wait
+
+    for _tenth in range(SETTLING):
+        if "tentative" not in run.silent("ifconfig", _bridge(run, network), "inet6")[1]:
+            return
+        wait(run.host, 100)
 
 
 def _is_readable(run: Run, network: str) -> bool:
@@ -81,6 +96,7 @@ def _start_one(run: Run, network: str) -> bool:
     for folder in (PID_FILES, LEASES):
         run.host.path(folder).mkdir(parents=True, exist_ok=True)
     _pid_file(run, network).unlink(missing_ok=True)
+    _settle(run, network)
     run.message(f"Starting dnsmasq of {network}.")
     files = ("-C", f"{CONFIGURATIONS}/{network}.conf", "-x", f"{PID_FILES}/{network}.pid")
     if run.command(run.variables["pfnet_dnsmasq_program"], *files, *run.variables["pfnet_dnsmasq_flags"].split()) == 0:

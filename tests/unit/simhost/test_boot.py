@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import typing as t
 from pathlib import Path
 
@@ -154,6 +155,22 @@ def test_bridges_that_are_one_variable_for_rc_are_refused(host: InProcessHost) -
     dotted, dashed = ({**network, "bridge": {"name": name}} for network, name in ((BLUE, "a.b"), (GREEN, "a-b")))
     (problem,) = host.planned([dotted, dashed]).problems
     assert problem["found"] == "the bridges a.b and a-b, which are both a_b in rc.conf"
+
+
+def test_networks_of_the_first_version_are_taken_over(host: InProcessHost) -> None:
+    host.make([BLUE, GREEN])
+    before = shown(host)
+    for name, bridge in (("blue", "virbr0"), ("green", "virbr1")):
+        stored = json.loads(host.read(layout.definition_path(name)) or "")
+        host.write(layout.definition_path(name), json.dumps({**stored, "bridge": bridge}), layout.CONFIGURATION)
+    host.write(layout.BOOT_INTERFACES, None, "/etc/rc.conf.d/network")
+    host.write(layout.BOOT_RULES, layout.BOOT_RULES_HEADER, layout.CONFIGURATION)
+    # One that is not listed is left as it is, and starts with the first run that lists it.
+    assert actions(host.make([BLUE])) == {"blue": "repaired"}
+    assert "green" not in (host.read(layout.BOOT_INTERFACES) or "")
+    assert actions(host.make([BLUE, GREEN]))["green"] == "repaired"
+    assert shown(host) == before
+    assert host.make([BLUE, GREEN]).steps == []
 
 
 class Cut(BaseException):

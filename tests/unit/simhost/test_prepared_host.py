@@ -157,11 +157,11 @@ def test_a_jail(fresh: InProcessHost) -> None:
 SERVING = Wanted(forwarding=("ipv4",), services=("dhcp", "dns"))
 
 
-def listen(host: InProcessHost, command: str, port: int, address: str = "") -> int:
+def listen(host: InProcessHost, command: str, port: int, address: str = "", *arguments: str) -> int:
     """Have a server listen on a port; gives its process id."""
     family = "inet6" if ":" in address else "inet"
     with state.opened(host.directory) as machine:
-        return int(processes.add(machine.kernel, command, [processes.socket("udp", port, address, family=family)])["pid"])
+        return int(processes.add(machine.kernel, command, [processes.socket("udp", port, address, family=family)], arguments=arguments)["pid"])
 
 
 def test_servers_in_the_way(hypervisor: InProcessHost) -> None:
@@ -175,7 +175,7 @@ def test_servers_in_the_way(hypervisor: InProcessHost) -> None:
 def test_servers_beside_ours(hypervisor: InProcessHost) -> None:
     hypervisor.run("ifconfig", "bridge", "create", "name", "virbr0", "group", "pfnet")
     hypervisor.run("ifconfig", "virbr0", "inet6", "fd00:1::1/64")
-    ours = listen(hypervisor, "dnsmasq", 53, "fd00:1::1")
+    ours = listen(hypervisor, "dnsmasq", 53, "fd00:1::1", layout.DNSMASQ_PROGRAM, "-C", layout.dnsmasq_conf("blue"), "-x", layout.dnsmasq_pid("blue"))
     listen(hypervisor, "local-unbound", 53, "::1")
     listen(hypervisor, "dnsmasq", 67)
     assert "listens on port 53 of fd00:1::1" in "".join(warnings(hypervisor, SERVING))

@@ -151,6 +151,13 @@ def test_what_the_host_lacks_is_named_with_the_remedy() -> None:
     assert "the role bsdvirt.pfnet.hypervisor" in made.problems[1]["allowed"]
 
 
+def test_removal_takes_the_service_alone() -> None:
+    for missing, refused in ((layout.DNSMASQ_PROGRAM, 0), (layout.DNSMASQ_SCRIPT, 1)):
+        made = Plan()
+        plan_removal("blue", "prune", dataclasses.replace(HOST, dnsmasq=Instances({"blue": 812}, missing=(missing,))), Services(), made)
+        assert len(made.problems) == refused
+
+
 def test_a_folder_for_tftp_has_to_be_there() -> None:
     document = {**served(tftp="/srv/boot"), "definition": {"ips": [{"address": ADDRESS}, {"address": "10.10.2.1/24", "tftp": {"root": "/srv/boot"}}]}}
     assert problems(document, Instances(no_folders=("/srv/boot",))) == [("networks[0].ips[1].tftp.root", "'/srv/boot'")]

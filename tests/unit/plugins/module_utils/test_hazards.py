@@ -11,7 +11,8 @@ import typing as t
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.hazards import hazards
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Route
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import DEFAULTS, Found, Listener, Variable, Wanted
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import DEFAULTS, Found, Variable, Wanted
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import Socket
 
 WANTED = Wanted(forwarding=("ipv4", "ipv6"), services=("dhcp", "dns"), bridges=("virbr0", "virbr7"))
 VIRBR0 = Interface("virbr0", addresses=("192.168.122.1/24", "fd00:1::1/64"), groups=("bridge", "pfnet", "guests"))
@@ -38,13 +39,13 @@ SOUND = Found(
     routes=[Route("default", "inet", "203.0.113.1", "vtnet0"), Route("default", "inet6", "fe80::1%vtnet0", "vtnet0")],
     skipped={"lo0": "the kernel", "lo": "/etc/pf.conf", "em1": "the kernel"},
     listeners=(
-        Listener("local-unbo", "12", "udp4", "127.0.0.1", 53),
-        Listener("dnsmasq", "13", "udp4", "*", 67),
-        Listener("dnsmasq", "13", "udp4", "192.168.122.1", 53),
-        Listener("dnsmasq", "14", "udp4", "*", 67),
-        Listener("named", "15", "tcp4", "203.0.113.10", 53),
+        Socket("local-unbo", 12, "udp", "127.0.0.1", 53),
+        Socket("dnsmasq", 13, "udp", "*", 67),
+        Socket("dnsmasq", 13, "udp", "192.168.122.1", 53),
+        Socket("dnsmasq", 14, "udp", "*", 67),
+        Socket("named", 15, "tcp", "203.0.113.10", 53),
     ),
-    ours=frozenset({"13"}),
+    ours=frozenset({13}),
 )
 
 
@@ -86,11 +87,11 @@ def test_a_sound_host_is_not_warned_of() -> None:
         ({"unreachable": "pfctl: no", "sysctl": {"security.jail.jailed": "1", "security.jail.vnet": "1"}}, ("/dev/pf", "devfs_ruleset = 5")),
         ({"own_rules": ("pass all", "block all")}, ("libvirt itself holds 2 rules", "`pass all`", "anchor_root")),
         ({"foreign": ("libvirt/lab", "libvirt/x")}, ("libvirt/lab, libvirt/x", "from_libvirt_xml", "anchor_root")),
-        ({"listeners": (Listener("unbound", "9", "udp4", "*", 53),)}, ("unbound (process 9) listens on port 53 of all addresses", "serve DNS")),
-        ({"listeners": (Listener("named", "9", "udp4", "192.168.122.1", 53),)}, ("named (process 9) listens on port 53 of 192.168.122.1",)),
-        ({"listeners": (Listener("named", "9", "tcp6", "fd00:1::1", 53),)}, ("port 53 of fd00:1::1",)),
-        ({"listeners": (Listener("dnsmasq", "9", "tcp4", "*", 53),)}, ("dnsmasq (process 9) listens on port 53 of all",)),
-        ({"listeners": (Listener("dhcpd", "9", "udp4", "*", 67),)}, ("dhcpd (process 9) listens on port 67 of all", "serve DHCP")),
+        ({"listeners": (Socket("unbound", 9, "udp", "*", 53),)}, ("unbound (process 9) listens on port 53 of all addresses", "serve DNS")),
+        ({"listeners": (Socket("named", 9, "udp", "192.168.122.1", 53),)}, ("named (process 9) listens on port 53 of 192.168.122.1",)),
+        ({"listeners": (Socket("named", 9, "tcp", "fd00:1::1", 53),)}, ("port 53 of fd00:1::1",)),
+        ({"listeners": (Socket("dnsmasq", 9, "tcp", "*", 53),)}, ("dnsmasq (process 9) listens on port 53 of all",)),
+        ({"listeners": (Socket("dhcpd", 9, "udp", "*", 67),)}, ("dhcpd (process 9) listens on port 67 of all", "serve DHCP")),
         ({"variables": {"unbound_enable": Variable("yes")}}, ("unbound_enable is YES", "DNS after the next boot")),
         ({"variables": {"dhcpd_enable": Variable("YES")}}, ("dhcpd_enable is YES", "DHCP after the next boot")),
         ({"configured": {"net.inet.ip.forwarding": "0"}}, ("sysctl.conf sets net.inet.ip.forwarding to 0", "take the line out")),
@@ -134,7 +135,7 @@ def test_what_is_harmless(changes: dict[str, t.Any]) -> None:
 
 def test_only_what_networks_use_is_warned_of() -> None:
     unsound = found(
-        listeners=(Listener("unbound", "9", "udp4", "*", 53), Listener("dhcpd", "10", "udp4", "*", 67)),
+        listeners=(Socket("unbound", 9, "udp", "*", 53), Socket("dhcpd", 10, "udp", "*", 67)),
         routes=[Route("default", "inet", "203.0.113.1", "vtnet1")],
         variables={"unbound_enable": Variable("YES"), "dhcpd_enable": Variable("YES")},
         configured={"net.inet.ip.forwarding": "0"},

@@ -13,14 +13,13 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import In
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import (
     DEFAULTS,
     Found,
-    Listener,
     Variable,
     Wanted,
     parse_skips,
-    parse_sockstat,
     parse_sysrc,
     plan,
 )
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import Socket, parse_sockets
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan, Run
 
 NOT_SET = Variable("NO", DEFAULTS)
@@ -144,12 +143,11 @@ nobody   dnsmasq    901   4  udp4   *:67                  *:*
 
 
 def test_sockets() -> None:
-    assert list(parse_sockstat(SOCKSTAT)) == [
-        Listener("local-unbo", "1203", "udp6", "::1", 53),
-        Listener("local-unbo", "1203", "udp4", "127.0.0.1", 53),
-        Listener("my server", "77", "tcp46", "*", 53),
-        Listener("?", "?", "udp4", "10.0.0.1", 67),
-        Listener("dnsmasq", "901", "udp4", "*", 67),
+    assert list(parse_sockets(SOCKSTAT)) == [
+        Socket("local-unbo", 1203, "udp", "::1", 53),
+        Socket("local-unbo", 1203, "udp", "127.0.0.1", 53),
+        Socket("my server", 77, "tcp", "*", 53),
+        Socket("dnsmasq", 901, "udp", "*", 67),
     ]
 
 
