@@ -969,6 +969,7 @@ def snapshot() -> dict[str, t.Any]:
     # The kernel modules that a command loads by itself are nobody's change; neither is what programs write for themselves
     roots = ("/etc", "/usr/local/etc", "/boot/loader.conf", "/boot/loader.conf.d", "/var/db/pfnet", "/var/run/pfnet", "/var/cron", "/var/at")
     passing = re.compile(r"/etc/(resolv\.conf|motd|dumpdates|.*\.pyc)|/var/run/motd|/etc/ntp.*")
+    processes = command("ps", "-axww", "-o", "args", check=False).stdout.splitlines()
     found = {}
     for root in map(Path, roots):
         for path in sorted([root, *root.rglob("*")] if root.is_dir() else [root] if root.exists() else []):
@@ -982,7 +983,7 @@ def snapshot() -> dict[str, t.Any]:
         "interfaces": sorted(interfaces()),
         "groups": command("ifconfig", "-g", "pfnet", check=False).stdout.split(),
         # Without what is left of their time, and the numbers of interfaces, which a boot gives anew
-        "routes": sorted(re.sub(r"\s+\d+$|(?<=link#)\d+", "", line.rstrip()) for line in command("netstat", "-rn").stdout.splitlines() if "Netif" not in line),
+        "routes": sorted(re.sub(r"\s+\d+$|(?<=link#)\d+", "", line.rstrip()) for line in command("netstat", "-rn").stdout.splitlines() if " " in line),
         # Names of emptied anchors stay until the next boot, which is FreeBSD's way
         "anchors": {
             anchor.strip(): rules
@@ -991,7 +992,7 @@ def snapshot() -> dict[str, t.Any]:
         },
         "rules": [command("pfctl", show, check=False).stdout for show in ("-sn", "-sr")],
         "sysctl": command("sysctl", "net.inet.ip.forwarding", "net.inet6.ip6.forwarding", check=False).stdout,
-        "dnsmasq": sorted(line.strip() for line in command("ps", "-axww", "-o", "args", check=False).stdout.splitlines() if line.lstrip().startswith(str(DNSMASQ))),
+        "dnsmasq": sorted(process.strip() for process in processes if process.strip().startswith(str(DNSMASQ))),
     }
 
 
