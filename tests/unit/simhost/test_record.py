@@ -67,7 +67,7 @@ def test_arguments_and_stdin_arrive_as_given(shell: list[str], ssh: t.Callable[[
 
 def test_nothing_of_a_command_means_anything_to_a_shell() -> None:
     line = record.remote_command(NASTY)
-    assert line.startswith("/bin/sh -c 'eval \"$(printf %b \"$1\")\"' sh '\\0")
+    assert line.startswith('/bin/sh -c \'eval "$(printf %b "$1")"\' sh \'\\0')
     assert set(line.rpartition(" ")[2].strip("'")) <= set("\\01234567")
 
 
