@@ -14,7 +14,6 @@ import difflib
 import functools
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import pytest
 from simhost import create, packages, session, state
+from simhost.masks import masked
 from simhost.pf.states import add_state
 
 TESTS = Path(__file__).parents[2]
@@ -42,34 +42,6 @@ SKIPPED = {
     ("pf-states", 4): NO_PACKETS,
     ("pf-states", 5): NO_PACKETS,
 }
-# What differs from one run to the next on the real system, too.
-MASKS = [
-    (r"\b58[:-]?9c[:.-]?fc[:-]?10[:.-]?[0-9a-f]{2}[:-]?[0-9a-f]{2}\b", "MAC"),  # of cloned interfaces
-    (r"\b5a9c:fcff:fe10:[0-9a-f]{1,4}\b(%\w+)? *", r"INTERFACE-ID\1 "),  # their link-local addresses
-    (r"(expires in |\"expires\":)\d+(?=[ ,]*(seconds|\"))", r"\1N"),  # ARP
-    (r"(?m)^([-dl][-rwxtTsS]{9})  +\d+ (\S+) +(\S+) +\d+ \w{3} +\d+ +[\d:]{4,5} ", r"\1 \2 \3 "),  # links, size and date of ls -l
-    (r" tentative\b", ""),  # duplicate address detection takes a second or two
-    (r"\bid: [0-9a-f]{16}\b", "id: ID"),  # states
-    (r"\b[0-9a-f]{16}/[0-9a-f]{8}\b", "ID/CREATOR"),
-    (r"\bcreatorid: [0-9a-f]{8}\b", "creatorid: CREATOR"),
-    (r"\bage \d\d:\d\d:\d\d, expires in \d\d:\d\d:\d\d, \d+:\d+ pkts, \d+:\d+ bytes", "TIMES, COUNTERS"),
-    (r"\[\d+ \+ \d+\]", "[WINDOW]"),
-    (r"\b(Evaluations|Packets|Bytes|States): +\d+", r"\1: N"),
-    (r"Inserted: uid \d+ pid \d+", "Inserted: uid N pid N"),
-    (r"(Cleared: +)\w{3} \w{3} +\d+ [\d:]{8} \d{4}", r"\1DATE"),
-    (r"(Status: \w+ for )\d+ days [\d:]{8}", r"\1TIME"),
-    (r"(?m)^(  (?:searches|match|inserts|removals) +)\d+", r"\1N"),
-    (r"(?m)^(  [a-z -]+\w) +(\w+)( +[\d.]+/s)? *$", r"\1 \2"),  # rates, which there are none of in the first second
-]
-
-
-def masked(text: str) -> str:
-    """The text without what differs from run to run."""
-    for pattern, replacement in MASKS:
-        text = re.sub(pattern, replacement, text)
-    return text
-
-
 def insert_states(directory: Path) -> None:
     """The states that the packets of pf-states made: a ping out, one from the host, and a connection to a forwarded port."""
     guest, inside, outside, peer, world = "192.168.122.92", "192.168.122.1", "203.0.113.1", "203.0.113.2", ("8.8.8.8", 8)
