@@ -84,6 +84,12 @@ def _restore_mtu(name: str, known: Definition, phase: Phase, observed: Observed,
         made.ifconfig(phase, f"give {name} its MTU of {before} back", (name, "mtu", str(before)))
 
 
+def _former_mtu(name: str, observed: Observed) -> tuple[Run, ...]:
+    """What gives an interface the MTU back that it has before a bridge takes it, for an undo."""
+    found = observed.interfaces.get(name)
+    return (Run(("ifconfig", name, "mtu", str(found.mtu))),) if found and found.mtu else ()
+
+
 def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: Plan) -> list[str]:
     """Add the steps that make a network's bridge what its document says; gives the reasons for them in words."""
     want = {**document["bridge"], "mac": document["bridge"]["mac"] or derived_mac(observed.host_id, document["name"])}
@@ -102,7 +108,7 @@ def plan_bridge(document: dict[str, t.Any], at: str, observed: Observed, made: P
     if bridge is None:
         former = observed.interfaces.get(old.bridge) if old else None
         if old is None or former is None:
-            _create(want, made)
+            _create(want, observed, made)
             return [f"bridge {name} is missing"] if old else []
         made.ifconfig(Phase.RELEASE, f"rename bridge {former.name} to {name}", (former.name, "name", name), (name, "name", former.name))
         return [f"bridge {former.name} becomes {name}", *_change(want, former, old, observed, made)]
@@ -147,10 +153,11 @@ def _refuse_members(want: dict[str, t.Any], at: str, old: Definition | None, obs
                 made.refuse(path, f"'{name}', a member of {other.name}", "an interface that is in no other bridge")
 
 
-def _create(want: dict[str, t.Any], made: Plan) -> None:
+def _create(want: dict[str, t.Any], observed: Observed, made: Plan) -> None:
     name = want["name"]
-    # Taking the bridge away takes back all that follows.
-    made.steps.append(Step(Phase.BUILD, f"create bridge {name}", CreateBridge(name, GROUP, want["unit"]), (Run(("ifconfig", name, "destroy")),)))
+    # Taking the bridge away takes back all that follows, but for what it does to its members.
+    undo = (Run(("ifconfig", name, "destroy")), *(mtu for member in want["members"] for mtu in _former_mtu(member["name"], observed)))
+    made.steps.append(Step(Phase.BUILD, f"create bridge {name}", CreateBridge(name, GROUP, want["unit"]), undo))
     settings = list(_creation(want))
     # ifconfig takes any number of settings in one call, but for addresses: those of another family than the first are refused.
     together = [(what, words) for what, words in settings if words[0] not in ("ether", "inet", "inet6")]
@@ -218,11 +225,16 @@ def _change(want: dict[str, t.Any], bridge: Interface, owner: Definition | None,
     reasons = []
     for what, words, undo in _all_steps(want, bridge):
         reasons.append(f"bridge {name} lacks {what}")
-        made.ifconfig(Phase.BUILD, f"set on {name}: {what}", (name, *words), (name, *undo))
+        more = _former_mtu(words[1], observed) if words[0] == "addm" else ()
+        made.steps.append(Step(Phase.BUILD, f"set on {name}: {what}", Run(("ifconfig", name, *words)), (Run(("ifconfig", name, *undo)), *more)))
     for member in bridge.members:
         if owner and member in owner.members and member not in [wanted["name"] for wanted in want["members"]]:
             reasons.append(f"bridge {name} gives up its member {member}")
-            made.ifconfig(Phase.RELEASE, f"release {member} from {name}", (name, "deletem", member), (name, "addm", member))
+            # A member that comes back has none of its flags, and a bridge takes the MTU of its first member.
+            flags = [word for flag, is_on in dataclasses.asdict(bridge.members[member]).items() if is_on for word in (flag, member)]
+            again = ((member, "mtu", str(bridge.mtu)),) if member in observed.interfaces else ()
+            undo = tuple(Run(("ifconfig", *words)) for words in (*again, (name, "addm", member, *flags)))
+            made.steps.append(Step(Phase.RELEASE, f"release {member} from {name}", Run(("ifconfig", name, "deletem", member)), undo))
             _restore_mtu(member, owner, Phase.RELEASE, observed, made)
     kept = []
     for address in bridge.addresses:

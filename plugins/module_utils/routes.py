@@ -41,13 +41,19 @@ def refuse_conflicts(document: dict[str, t.Any], at: str, observed: Observed, ma
 def plan_routes(document: dict[str, t.Any], old: Definition | None, observed: Observed, made: Plan) -> list[str]:
     """Add the steps that make the static routes to networks behind guests; gives the reasons for them in words."""
     wanted = {route["destination"]: route["gateway"] for route in document["routes"]}
+    present = dict(observed.gateways)
+    going = [ipaddress.ip_interface(address).network for address in (old.addresses if old else ()) if address not in document["bridge"]["addresses"]]
     reasons = []
+    # Before the addresses go, with which FreeBSD takes the routes by gateways of their subnets away.
     for destination, gateway in (old.routes if old else {}).items():
-        if wanted.get(destination) != gateway and observed.gateways.get(destination) == gateway:
-            reasons.append(f"the route to {destination} by {gateway} goes")
-            made.steps.append(_step(Phase.RELEASE, "delete", destination, gateway))
+        moves = any(ipaddress.ip_address(gateway) in subnet for subnet in going)
+        if present.get(destination) == gateway and (moves or wanted.get(destination) != gateway):
+            if wanted.get(destination) != gateway:
+                reasons.append(f"the route to {destination} by {gateway} goes")
+            made.steps.append(_step(Phase.QUIESCE, "delete", destination, gateway))
+            del present[destination]
     for destination, gateway in wanted.items():
-        if observed.gateways.get(destination) != gateway:
+        if present.get(destination) != gateway:
             reasons.append(f"the route to {destination} by {gateway} is missing")
             made.steps.append(_step(Phase.ROUTE, "add", destination, gateway))
     return reasons
