@@ -80,7 +80,7 @@ def ssh_arguments(login: str, key: str | None, control: Path) -> list[str]:
     """ssh's arguments for [USER@]ADDRESS[:PORT], an IPv6 address with a port in brackets."""
     user, at, place = login.rpartition("@")
     if place.startswith("["):
-        address, _, port = place[1:].partition("]")
+        address, _closed, port = place[1:].partition("]")
         port = port.removeprefix(":")
     elif place.count(":") == 1:
         address, port = place.split(":")

@@ -503,15 +503,15 @@ def probe_run(argv: list[str], timeout: float) -> dict[str, t.Any]:
     """Run a command; killed after `timeout` seconds, its exit code is None."""
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
         try:
-            output, _ = process.communicate(timeout=timeout)
+            output, _stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             # ping(8) prints what it has so far
             process.send_signal(signal.SIGINT)
             try:
-                output, _ = process.communicate(timeout=5)
+                output, _stderr = process.communicate(timeout=5)
             except subprocess.TimeoutExpired:
                 process.kill()
-                output, _ = process.communicate()
+                output, _stderr = process.communicate()
             return {"rc": None, "output": output}
     return {"rc": process.returncode, "output": output}
 
@@ -538,7 +538,7 @@ def probe_udp(to: str, port: int, source: str | None, source_port: int, timeout:
             sender.bind((source or ("::" if ":" in to else "0.0.0.0"), source_port))
         until = time.monotonic() + timeout
         # Twice: the first one may be lost while an address is resolved
-        for _ in range(2):
+        for _attempt in range(2):
             with contextlib.suppress(OSError):
                 sender.settimeout(max(0.1, (until - time.monotonic()) / 2))
                 sender.sendto(token.encode(), (to, port))
@@ -560,7 +560,7 @@ def probe_dns(to: str, name: str, timeout: float) -> str:
                 sender.connect((to, 53))
                 sender.send(struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + question)
                 reply = sender.recv(2048)
-                identity, flags, _, answers, _, _ = struct.unpack(">HHHHHH", reply[:12])
+                identity, flags, _questions, answers, _authorities, _more = struct.unpack(">HHHHHH", reply[:12])
                 if identity != number:
                     return "the answer to something else"
                 if flags & 15 == 3:
@@ -710,14 +710,14 @@ DHCLIENT_SCRIPT = f"""\
 #!/bin/sh
 case "$reason" in
 PREINIT)
-	/sbin/ifconfig "$interface" up
-	;;
+    /sbin/ifconfig "$interface" up
+    ;;
 BOUND | RENEW | REBIND | REBOOT)
-	/sbin/ifconfig "$interface" inet "$new_ip_address" netmask "$new_subnet_mask"
-	/sbin/route -q delete default
-	/sbin/route -q add default "${{new_routers%% *}}"
-	echo "$new_ip_address $new_routers $new_domain_name_servers" > {RUN}/"$interface".lease
-	;;
+    /sbin/ifconfig "$interface" inet "$new_ip_address" netmask "$new_subnet_mask"
+    /sbin/route -q delete default
+    /sbin/route -q add default "${{new_routers%% *}}"
+    echo "$new_ip_address $new_routers $new_domain_name_servers" > {RUN}/"$interface".lease
+    ;;
 esac
 exit 0
 """
@@ -830,7 +830,7 @@ def seen_as(address: str, sender: str, source: str | None) -> str:
 def attempt(case: Case) -> str:
     """What is seen."""
     sender, source = source_of(case)
-    kind, _, argument = case.probe.partition(" ")
+    kind, _space, argument = case.probe.partition(" ")
     if kind == "dhcp":
         return probe_lease(GUESTS[sender])
     to, port = resolve_target(case.target)
@@ -865,7 +865,7 @@ def attempt(case: Case) -> str:
 @contextlib.contextmanager
 def spoofed(case: Case) -> t.Iterator[None]:
     """The source address of a case, on the guest for as long as it takes."""
-    name, _, address = case.source.partition("@")
+    name, _at, address = case.source.partition("@")
     if not address or owner_of(address):
         yield
         return

@@ -144,7 +144,7 @@ def test_both_main_rulesets_are_tried_with_both_outcomes() -> None:
 def ports() -> tuple[int, int]:
     """Ports that nobody has."""
     found = []
-    for _ in range(2):
+    for _number in range(2):
         with socket.create_server(("127.0.0.1", 0)) as server:
             found.append(server.getsockname()[1])
     return found[0], found[1]

@@ -42,6 +42,8 @@ SKIPPED = {
     ("pf-states", 4): NO_PACKETS,
     ("pf-states", 5): NO_PACKETS,
 }
+
+
 def insert_states(directory: Path) -> None:
     """The states that the packets of pf-states made: a ping out, one from the host, and a connection to a forwarded port."""
     guest, inside, outside, peer, world = "192.168.122.92", "192.168.122.1", "203.0.113.1", "203.0.113.2", ("8.8.8.8", 8)

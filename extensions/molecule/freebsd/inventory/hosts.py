@@ -17,7 +17,7 @@ ENDS = "PFNET_HOST: found {!r}; allowed: [USER@]ADDRESS[:PORT], an IPv6 address 
 
 def parse(login: str) -> dict[str, t.Any]:
     """Variables of Ansible for [USER@]ADDRESS[:PORT]; raises ValueError."""
-    user, _, place = login.rpartition("@")
+    user, _at, place = login.rpartition("@")
     port = ""
     if place.startswith("["):
         address, closed, rest = place[1:].partition("]")
