@@ -67,7 +67,7 @@ def _words(root: str, texts: dict[str, str | None]) -> str:
 
 def digest(text: str) -> str:
     """The mark of an anchor's text by which a later run knows what was loaded."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def anchor_text(document: dict[str, t.Any], bridge: str, egress: str | None) -> str:

@@ -55,14 +55,18 @@ def apply(host: Host, plan: Plan, begin: t.Callable[[], None] = lambda: None) ->
     """Carry the steps out in order, calling `begin` before each and after the last. Raises StepFailed after undoing, in reverse, those already done."""
     done: list[Done] = []
     for step in plan.steps:
-        begin()
         try:
+            begin()
             _perform(host, step.do)
         except (CommandError, OSError) as error:
             undone, stuck = take_back(host, done)
             raise StepFailed(step, error, undone, stuck) from error
         done.append(Done(step.what, step.undo))
-    begin()
+    try:
+        begin()
+    except OSError as error:
+        undone, stuck = take_back(host, done)
+        raise StepFailed(plan.steps[-1], error, undone, stuck) from error
 
 
 def take_back(host: Host, done: t.Sequence[Done]) -> tuple[list[str], list[tuple[str, Exception]]]:
@@ -87,6 +91,8 @@ def _perform(host: Host, action: Action) -> None:
     elif isinstance(action, CreateBridge):
         _create_bridge(host, action)
     elif isinstance(action, WriteFile):
+        if action.only_over and host.read_as_is(action.path) not in (action.text, *action.only_over):
+            raise OSError(f"{action.path} was changed by somebody else meanwhile, and is left so")
         host.write(action.path, action.text, action.base, like=action.like)
     elif isinstance(action, LoadAnchors):
         pf.load(host, action.root, action.texts)

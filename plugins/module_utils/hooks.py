@@ -158,10 +158,11 @@ def plan(wanted: Wanted, found: Found) -> Plan:
     if loading and (before != after or enabling or astray):
         if before == after and found.enabled:
             drifted.append(f"the main ruleset of pf {'does not call' if wanted.present else 'calls'} the anchors below {wanted.anchor_root}")
-        made.steps.append(Step(Phase.LOAD, f"load {wanted.path}", Run(("pfctl", "-f", wanted.path, *found.flags)), _reload_former(wanted, found)))
+        made.steps.append(Step(Phase.LOAD, f"load {wanted.path}", Run(("pfctl", "-f", wanted.path, *found.flags)), _reload_former(wanted, found, after)))
     elif after is None and before is not None and wanted.load and called and not _rules_elsewhere(wanted, found):
         # pf is not enabled, and what it still holds are the rules of this file.
-        made.steps += [Step(Phase.LOAD, f"empty the main {kind}", Run(("pfctl", "-F", kind)), _reload_former(wanted, found)) for kind in ("rules", "nat")]
+        undo = _reload_former(wanted, found, after)
+        made.steps += [Step(Phase.LOAD, f"empty the main {kind}", Run(("pfctl", "-F", kind)), undo) for kind in ("rules", "nat")]
     if wanted.present and wanted.enable:
         changes += _plan_enabling(found, made)
     if not wanted.present and found.boot_rules is not None and not _loads(found.boot_rules) and not conf.includes(layout.BOOT_RULES):
@@ -237,11 +238,11 @@ def _reasons(wanted: Wanted, found: Found, conf: PfConf, after: str | None) -> t
     return changes, drifted
 
 
-def _reload_former(wanted: Wanted, found: Found) -> tuple[Action, ...]:
-    """What takes the load back."""
+def _reload_former(wanted: Wanted, found: Found, after: str | None) -> tuple[Action, ...]:
+    """What takes the load of `after` back."""
     if found.empty or found.text is None:
         return (Run(("pfctl", "-F", "rules")), Run(("pfctl", "-F", "nat")))
-    return (WriteFile(wanted.path, found.text, wanted.path), Run(("pfctl", "-f", wanted.path, *found.flags)))
+    return (WriteFile(wanted.path, found.text, wanted.path, only_over=(after, found.text)), Run(("pfctl", "-f", wanted.path, *found.flags)))
 
 
 def _plan_enabling(found: Found, made: Plan) -> list[str]:

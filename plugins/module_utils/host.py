@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import os
 import stat
@@ -56,13 +57,21 @@ class Host:
         self._paths: dict[str, str] = {}
 
     def run(self, *argv: str, stdin: str | None = None, ok: t.Container[int] | None = (0,)) -> Output:
-        """Run a command; an exit code outside `ok` (None: any) raises CommandError. Waits while pf is `Device busy` with another's transaction."""
+        """Run a command; an exit code outside `ok` (None: any) raises CommandError, a command that cannot be started OSError.
+
+        Waits while pf is `Device busy` with another's transaction.
+        """
         path = self._paths.get(argv[0])
         if path is None:
-            path = self._paths[argv[0]] = self._module.get_bin_path(argv[0], required=True)
+            path = self._module.get_bin_path(argv[0])
+            if path is None:
+                raise FileNotFoundError(errno.ENOENT, "There is no such command", argv[0])
+            self._paths[argv[0]] = path
         for pause in (*BUSY_PAUSES, None):
-            # Ansible would expand $NAME even in a list of arguments.
-            rc, stdout, stderr = self._module.run_command([path, *argv[1:]], data=stdin, environ_update={"LC_ALL": "C"}, cwd="/", expand_user_and_vars=False)
+            # Ansible would expand $NAME even in a list of arguments; and what cannot be started must not end the module before it is taken back.
+            rc, stdout, stderr = self._module.run_command(
+                [path, *argv[1:]], data=stdin, environ_update={"LC_ALL": "C"}, cwd="/", expand_user_and_vars=False, handle_exceptions=False
+            )
             if pause is None or rc == 0 or "Device busy" not in stderr:
                 break
             time.sleep(pause)
@@ -74,15 +83,15 @@ class Host:
     def stage(self, name: str, text: str) -> str:
         """Write a file that lives as long as the module runs; gives its path."""
         path = os.path.join(self._staging or self._module.tmpdir, name)
-        with open(path, "w", encoding="utf-8") as file:
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
         return path
 
     @staticmethod
     def read(path: str) -> str | None:
-        """A file's text, None if there is none."""
+        """A file's text, None if there is none. What is not UTF-8 in it is kept."""
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -169,7 +178,10 @@ class Host:
         try:
             yield
         finally:
-            os.unlink(LOCK)
+            # Somebody may have cleaned up: then the lock of that name is another run's.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(LOCK), os.fstat(file.fileno())):
+                    os.unlink(LOCK)
             file.close()
 
 

@@ -9,6 +9,7 @@ watchdog of its own, which needs neither the network nor the connection that sta
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -88,7 +89,7 @@ def read(host: Host) -> Journal | None:
             raise ValueError(f"format {data['format']!r}")
         undo = tuple(Done(entry["what"], tuple(_unpacked(action) for action in entry["undo"])) for entry in data["undo"])
         return Journal(data["token"], data["started"], data["deadline"], undo, len(host.read(layout.PROGRESS) or ""))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(
             f"{layout.JOURNAL}, which says how to take back a run that was cut short, cannot be read ({error}):"
             " use the version of bsdvirt.pfnet that wrote it or, if the host is as it should be, remove the file"
@@ -108,7 +109,15 @@ def roll_back(host: Host, journal: Journal, why: str) -> None:
         "undone": undone,
         "stuck": [f"{what} ({error})" for what, error in stuck if what not in interrupted],
     }
-    host.write(layout.TAKEN_BACK, json.dumps(note, indent=2) + "\n", layout.STATE)
+    text = json.dumps(note, indent=2) + "\n"
+    try:
+        host.write(layout.TAKEN_BACK, text, layout.STATE)
+    except OSError:
+        # On a full disk the journal gives back the room for it. It must not stay: nothing is to be taken back twice.
+        end(host)
+        with contextlib.suppress(OSError):
+            host.write(layout.TAKEN_BACK, text, layout.STATE)
+        return
     end(host)
 
 

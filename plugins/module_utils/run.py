@@ -20,9 +20,6 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan
 
-# How long a run waits beyond the deadline of another for that one's watchdog.
-GRACE_SECONDS = 15
-
 # The options that come with the documentation fragment `confirm`.
 CONFIRM: dict[str, t.Any] = {"confirm_timeout": {"type": "int"}, "_confirm": {"type": "str"}}
 
@@ -54,6 +51,8 @@ def run(module: AnsibleModule, change: Change) -> t.NoReturn:
         module.fail_json(msg=f"pf cannot be reached ({error}). If it is not loaded: run `kldload pf`, and `sysrc pf_enable=YES` for the next boot.")
     except (pf.RootInUse, NotTaken, Locked, Unreadable, journal.Unreadable, NotConfirmed, CommandError, StepFailed) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The host could not be looked at or changed: {error}. If changes had begun, the next run takes them back.")
     module.exit_json(**result)
 
 
@@ -96,7 +95,8 @@ def carry_out(module: AnsibleModule, host: Host, change: Change) -> dict[str, t.
 
 def _awaits_confirmation(found: journal.Journal | None) -> bool:
     """Whether a watchdog has still to take a run back, or to be told not to."""
-    return found is not None and found.deadline is not None and time.time() < found.deadline + GRACE_SECONDS
+    # Not by the deadline: clocks are set, and a watchdog does not outlive a boot.
+    return found is not None and found.deadline is not None and watchdog.alive(found.token)
 
 
 def _carried_out(module: AnsibleModule, host: Host, change: Change) -> dict[str, t.Any]:
@@ -109,7 +109,11 @@ def _carried_out(module: AnsibleModule, host: Host, change: Change) -> dict[str,
     timeout = module.params.get("confirm_timeout")
     begun = journal.start(host, made, timeout)
     if timeout:
-        watchdog.arm(module, begun.token, timeout)
+        try:
+            watchdog.arm(module, begun.token, timeout)
+        except OSError:
+            journal.end(host)
+            raise
         result["_confirm"] = begun.token
     try:
         apply(host, made, lambda: journal.begin(host))

@@ -31,12 +31,16 @@ class CreateBridge:
 
 @dataclasses.dataclass(frozen=True)
 class WriteFile:
-    """Replace a file; None removes it, and the folders up to `base` that it leaves empty. A new file has the owner and the mode of `like`."""
+    """Replace a file; None removes it, and the folders up to `base` that it leaves empty. A new file has the owner and the mode of `like`.
+
+    With `only_over` it is left, as an error, if it holds anything else than one of these texts (None: it is not there).
+    """
 
     path: str
     text: str | None
     base: str
     like: str | None = None
+    only_over: tuple[str | None, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,8 +143,9 @@ class Plan:
         if text != before:
             what = f"{'write' if text is not None else 'remove'} {path}"
             phase = phase or (Phase.FILES if text is not None else Phase.FILES_GO)
-            self.steps.append(Step(phase, what, WriteFile(path, text, base), (WriteFile(path, before, base), *undo_too)))
+            self.steps.append(Step(phase, what, WriteFile(path, text, base), (WriteFile(path, before, base, only_over=(text, before)), *undo_too)))
 
     def diff(self, header: str, before: str, after: str) -> None:
         if before != after:
+            before, after = (text.encode(errors="surrogateescape").decode(errors="replace") for text in (before, after))
             self.diffs.append({"before_header": header, "after_header": header, "before": before, "after": after})

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal, layout, pf
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import apply, check
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
 from hypothesis import HealthCheck, given, settings
 from in_process import InProcessHost, copy_of
 from simhost import create
@@ -234,6 +235,71 @@ def test_wherever_a_run_is_killed_the_next_one_takes_it_back(pristine: Path, tmp
         assert host.make([GREEN, FORMER]).steps == []
         number += 1
     assert number > 20
+
+
+def test_what_was_edited_since_a_run_was_killed_is_not_taken_back(host: InProcessHost) -> None:
+    host.make([GREEN])
+    number = next(index for index, step in enumerate(host.planned([BLUE], prune=True).steps) if step.what == f"write {layout.BOOT_INTERFACES}")
+    assert cut_short(host, [BLUE], number + 1)
+    edited = (host.read(layout.BOOT_INTERFACES) or "") + "# mine\n"
+    host.write(layout.BOOT_INTERFACES, edited, "/nowhere")
+    left = journal.read(host)
+    assert left is not None
+    journal.roll_back(host, left, "was cut short")
+    assert host.read(layout.BOOT_INTERFACES) == edited
+    assert f"{layout.BOOT_INTERFACES} was changed by somebody else meanwhile, and is left so" in journal.told(host)[0]
+
+
+def test_a_full_disk_leaves_the_host_as_it_was(pristine: Path, tmp_path: Path) -> None:
+    """The disk is full when any step is noted."""
+    start = copy_of(pristine, tmp_path / "start")
+    start.make([GREEN])
+    before = shown(start)
+    for room in range(len(start.planned([BLUE], prune=True).steps) + 1):
+        host = FullHost(copy_of(start.directory, tmp_path / "host").directory, room)
+        with pytest.raises(StepFailed, match="No space left"):
+            host.make([BLUE], prune=True)
+        assert shown(host) == before, room
+
+
+class FullHost(InProcessHost):
+    """A host with room for so many more notes."""
+
+    def __init__(self, directory: Path, room: int) -> None:
+        super().__init__(directory)
+        self.room = room
+
+    def append(self, path: str, text: str) -> None:  # type: ignore[override]
+        self.room -= 1
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        super().append(path, text)
+
+
+def test_nothing_is_taken_back_twice_for_want_of_room(host: InProcessHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cut_short(host, [BLUE], 3)
+    left = journal.read(host)
+    assert left is not None
+    whole = host.write
+
+    def full(path: str, text: str | None, base: str, **more: t.Any) -> None:
+        if path == layout.TAKEN_BACK:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        whole(path, text, base, **more)
+
+    monkeypatch.setattr(host, "write", full)
+    journal.roll_back(host, left, "was cut short")
+    assert journal.read(host) is None
+
+
+def test_a_comment_of_rc_conf_in_another_encoding_is_no_obstacle(host: InProcessHost) -> None:
+    user_settings = Path(host._there("/etc/rc.conf"))
+    user_settings.write_bytes(user_settings.read_bytes() + b"# f\xfcr G\xe4ste\n")
+    host.make([BLUE])
+    for path in (layout.BOOT_INTERFACES, layout.anchor_file("blue")):
+        Path(host._there(path)).write_bytes(b"# f\xfcr G\xe4ste\n")
+    assert actions(host.make([BLUE])) == {"blue": "repaired"}
+    assert host.make([BLUE]).steps == []
 
 
 def test_a_damaged_journal_is_an_error_that_says_what_to_do(host: InProcessHost) -> None:

@@ -14,7 +14,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal, layout, watchdog
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import apply
 from in_process import InProcessHost
 from simhost import create
 from test_collection import BLUE, GREEN, comparable
@@ -117,6 +118,30 @@ def test_a_run_without_confirmation_that_is_killed_is_taken_back_by_the_next(run
     assert code == 0, output
     assert "was cut short; it was taken back: " in output
     assert runner.state() == before
+
+
+def test_nobody_waits_for_a_watchdog_that_a_boot_ended(runner: Runner) -> None:
+    before = runner.state()
+    made = runner.host.planned([GREEN, BLUE])
+    journal.start(runner.host, made, 3600)
+    apply(runner.host, made, lambda: journal.begin(runner.host))
+    started = time.monotonic()
+    code, output = runner.run([GREEN])
+    assert code == 0, output
+    assert "it was taken back: " in output
+    assert time.monotonic() - started < PATIENCE
+    assert runner.state() == before
+
+
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_without_a_watchdog_nothing_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_arguments: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(watchdog, "_watch", fails)
+    module: t.Any = None
+    with pytest.raises(OSError, match="could not be started; nothing was changed"):
+        watchdog.arm(module, "token", 60)
 
 
 def test_timeouts_out_of_range_are_refused(runner: Runner) -> None:

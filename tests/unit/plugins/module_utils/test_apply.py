@@ -130,7 +130,7 @@ class BusyModule:
         self.times = times
         self.calls: list[dict[str, t.Any]] = []
 
-    def get_bin_path(self, name: str, required: bool) -> str:
+    def get_bin_path(self, name: str) -> str:
         return f"/sbin/{name}"
 
     def run_command(self, argv: list[str], **options: t.Any) -> tuple[int, str, str]:
