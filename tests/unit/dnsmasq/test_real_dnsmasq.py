@@ -315,6 +315,11 @@ def test_hosts_files_are_read_again(host: World) -> None:
 
 def advertised(host: World, name: str) -> str:
     """What a router advertisement says, as rdisc6 prints it, in one line each."""
+    # It is asked for with the guest's link-local address, which is tentative for a moment.
+    wait_for(
+        f"an address of {name} to ask with",
+        lambda: re.search(r"inet6 fe80::(?!.*tentative)", host.run("ip", "-6", "-o", "address", "show", "eth0", where=name)),
+    )
     return host.run("rdisc6", "-1", "-w", "3000", "-r", "5", "eth0", where=name)
 
 
