@@ -16,6 +16,8 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import NotTa
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
 from hypothesis import HealthCheck, given, settings
 from in_process import InProcessHost, copy_of
+from simhost import state
+from simhost.pf.states import add_state
 from strategies import definitions
 from test_boot import cut_short as ended_after
 from test_boot import furnished, pristine, shown
@@ -136,3 +138,16 @@ def test_a_route_outlives_the_address_of_its_subnet(furnished: Path, tmp_path: P
     host.make([moved])
     assert "10.31.0.0/16       10.40.0.2" in host.run("netstat", "-rn").stdout
     assert host.make([moved]).steps == []
+
+
+def test_connections_outlive_a_change_of_the_networks_name(furnished: Path, tmp_path: Path) -> None:
+    host = copy_of(furnished, tmp_path / "host")
+    renamed = {**PEERS[0], "name": "renamed", "forward": {"mode": "nat"}}
+    host.make([{**renamed, "name": "former"}])
+    with state.opened(host.directory) as machine:
+        for target in ("198.51.100.7", "203.0.113.1"):
+            add_state(machine.kernel, direction="in", proto="tcp", interface="virbr0", source=("10.200.0.9", 4000), destination=(target, 443))
+    host.make([renamed], prune=True)
+    assert "198.51.100.7:443 <- 10.200.0.9:4000" in host.run("pfctl", "-ss").stdout
+    host.make([], prune=True)
+    assert "198.51.100.7" not in host.run("pfctl", "-ss").stdout
