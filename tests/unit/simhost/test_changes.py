@@ -15,6 +15,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFai
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import NotTaken
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from in_process import InProcessHost, copy_of
 from simhost import state
 from simhost.pf.states import add_state
@@ -61,6 +62,29 @@ def test_a_network_that_became_another_is_as_if_it_had_always_been(furnished: Pa
     changed.reboot()
     if second.get("autostart", True):
         assert [step.what for step in changed.make(after).steps] == []
+
+
+@QUIET
+@given(definitions(), definitions(), st.integers(0, 999))
+def test_any_change_that_fails_leaves_the_host_as_it_was(
+    furnished: Path, tmp_path: Path, first: dict[str, t.Any], second: dict[str, t.Any], choice: int
+) -> None:
+    host, whole = tmp_path / "host", tmp_path / "whole"
+    start = copy_of(furnished, tmp_path / "start")
+    former, wanted = usable(first, start), usable(second, start)
+    if not former or not wanted:
+        return
+    start.make(former)
+    before = shown(start)
+    complete = copy_of(start.directory, whole)
+    if not complete.make(wanted).steps:
+        return
+    failing = copy_of(start.directory, host)
+    failing.failing = choice % len(complete.commands)
+    with pytest.raises((StepFailed, CommandError, pf.NotLoaded, NotTaken)) as failure:
+        failing.make(wanted)
+    assert "Could not be undone" not in str(failure.value)
+    assert shown(failing) == before, complete.commands[failing.failing]
 
 
 RICH: dict[str, t.Any] = {
