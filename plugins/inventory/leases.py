@@ -21,7 +21,9 @@ description:
     as the filter P(bsdvirt.pfnet.leases#filter) gives them."
 notes:
   - The names are those that guests give themselves, unless the definition of the network has a name for them. No guest gets the name of a host or group
-    that other inventory sources have; but do not hand secrets to hosts of a name, without O(hostname=address) or a group, that any guest could choose.
+    that inventory sources before this one have, of a hypervisor, or of one of O(groups). Sources that come later are not known yet, so give this file
+    a name that comes last in its folder, such as C(zz.leases.yml). And do not hand secrets to hosts of a name, without O(hostname=address) or a group,
+    that any guest could choose.
   - Leases that have run out, by the clock of this machine, are left out, also those from a cache.
 extends_documentation_fragment:
   - ansible.builtin.constructed
@@ -161,7 +163,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         leases = self._leases(connections, self.get_cache_key(path), cache)
         now = time.time()
         found = [guest for name in connections for guest in guests(name, (Lease(**lease) for lease in leases.get(name, ())), now)]
-        taken = {*self.inventory.hosts, *self.inventory.groups, *_RESERVED, *(group for guest in found for group in self._groups(guest))}
+        own = {*connections, *(self.get_option("groups") or ()), *(group for guest in found for group in self._groups(guest))}
+        taken = {*self.inventory.hosts, *self.inventory.groups, *_RESERVED, *own}
         try:
             names = inventory_names(found, self.get_option("hostname"), taken)
         except ValueError as error:

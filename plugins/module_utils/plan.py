@@ -216,12 +216,19 @@ def _plan_states(documents: t.Sequence[dict[str, t.Any]], others: dict[str, Defi
     narrowed = []
     for name, network in before.items():
         was = states.policy(network, before, own)
-        is_now = states.policy(after[name], after, own) if name in after else None
+        now = after.get(name) or _successor(network, before, after)
+        is_now = states.policy(now, after, own) if now else None
         if was != is_now:
             narrowed.append({"name": name, "before": was, "after": is_now})
     if narrowed:
         what = ", ".join(f"{each['name']}{'' if each['after'] is None else ' that its rules no longer allow'}" for each in narrowed)
         made.steps.append(Step(Phase.KILL, f"end connections of {what}", KillStates(tuple(narrowed))))
+
+
+def _successor(network: dict[str, t.Any], before: t.Container[str], after: dict[str, dict[str, t.Any]]) -> dict[str, t.Any] | None:
+    """The new network that has a subnet of one that goes, as after a change of its name: its guests are the same."""
+    nets = set(states.nets_of(network))
+    return next((other for name, other in after.items() if name not in before and nets.intersection(states.nets_of(other))), None)
 
 
 # What does not work without each hook of the main ruleset.

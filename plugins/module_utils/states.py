@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import ipaddress
@@ -45,7 +46,9 @@ def parse_states(text: str) -> list[Flow]:
             words = line.split()
         elif line.split()[:1] == ["id:"] and ("->" in words or "<-" in words):
             parts = line.split()
-            flows.append(_flow(f"{parts[1]}/{parts[3]}", words))
+            # What cannot be read, as of a protocol that this version does not know, is no connection of a network's.
+            with contextlib.suppress(ValueError, IndexError):
+                flows.append(_flow(f"{parts[1]}/{parts[3]}", words))
     return flows
 
 

@@ -174,7 +174,8 @@ def _document(network: Network, anchor: str) -> Document:
     bridge, mode, nat = network.bridge, network.forward.mode, network.forward.nat
     members = [(member, f"bridge.members[{index}]", bridge.isolated_ports) for index, member in enumerate(bridge.members)]
     if mode == "bridge" and network.forward.dev:
-        members.append((network.forward.dev, "forward.dev", False))
+        # First: at boot, a member that is not there takes those behind it along.
+        members.insert(0, (network.forward.dev, "forward.dev", False))
     families = [AF[version] for version in (4, 6) if network.subnets(version)]
     return {
         "name": network.name,

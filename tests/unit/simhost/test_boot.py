@@ -76,6 +76,15 @@ def test_what_does_not_start_by_itself_waits_for_the_next_run(host: InProcessHos
     assert actions(host.make([HAND_STARTED, GREEN])) == {"manual": "repaired", "green": "unchanged"}
 
 
+def test_a_member_that_is_missing_at_boot_leaves_the_uplink(host: InProcessHost) -> None:
+    host.run("ifconfig", "tap", "create", "name", "vm0")
+    host.make([{"name": "lan", "bridge": {"name": "virbr0", "members": ["vm0"]}, "forward": {"mode": "bridge", "dev": "re1"}}])
+    host.reboot()
+    shown = host.run("ifconfig", "virbr0").stdout
+    assert "member: re1 " in shown
+    assert "UP" in shown.splitlines()[0]
+
+
 def test_cloneup_of_a_running_host_finds_the_bridges_there(host: InProcessHost) -> None:
     host.make([BLUE, GREEN])
     before = comparable(host)

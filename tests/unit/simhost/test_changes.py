@@ -15,7 +15,10 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFai
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import NotTaken
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from in_process import InProcessHost, copy_of
+from simhost import state
+from simhost.pf.states import add_state
 from strategies import definitions
 from test_boot import cut_short as ended_after
 from test_boot import furnished, pristine, shown
@@ -59,6 +62,29 @@ def test_a_network_that_became_another_is_as_if_it_had_always_been(furnished: Pa
     changed.reboot()
     if second.get("autostart", True):
         assert [step.what for step in changed.make(after).steps] == []
+
+
+@QUIET
+@given(definitions(), definitions(), st.integers(0, 999))
+def test_any_change_that_fails_leaves_the_host_as_it_was(
+    furnished: Path, tmp_path: Path, first: dict[str, t.Any], second: dict[str, t.Any], choice: int
+) -> None:
+    host, whole = tmp_path / "host", tmp_path / "whole"
+    start = copy_of(furnished, tmp_path / "start")
+    former, wanted = usable(first, start), usable(second, start)
+    if not former or not wanted:
+        return
+    start.make(former)
+    before = shown(start)
+    complete = copy_of(start.directory, whole)
+    if not complete.make(wanted).steps:
+        return
+    failing = copy_of(start.directory, host)
+    failing.failing = choice % len(complete.commands)
+    with pytest.raises((StepFailed, CommandError, pf.NotLoaded, NotTaken)) as failure:
+        failing.make(wanted)
+    assert "Could not be undone" not in str(failure.value)
+    assert shown(failing) == before, complete.commands[failing.failing]
 
 
 RICH: dict[str, t.Any] = {
@@ -136,3 +162,16 @@ def test_a_route_outlives_the_address_of_its_subnet(furnished: Path, tmp_path: P
     host.make([moved])
     assert "10.31.0.0/16       10.40.0.2" in host.run("netstat", "-rn").stdout
     assert host.make([moved]).steps == []
+
+
+def test_connections_outlive_a_change_of_the_networks_name(furnished: Path, tmp_path: Path) -> None:
+    host = copy_of(furnished, tmp_path / "host")
+    renamed = {**PEERS[0], "name": "renamed", "forward": {"mode": "nat"}}
+    host.make([{**renamed, "name": "former"}])
+    with state.opened(host.directory) as machine:
+        for target in ("198.51.100.7", "203.0.113.1"):
+            add_state(machine.kernel, direction="in", proto="tcp", interface="virbr0", source=("10.200.0.9", 4000), destination=(target, 443))
+    host.make([renamed], prune=True)
+    assert "198.51.100.7:443 <- 10.200.0.9:4000" in host.run("pfctl", "-ss").stdout
+    host.make([], prune=True)
+    assert "198.51.100.7" not in host.run("pfctl", "-ss").stdout

@@ -173,6 +173,23 @@ def test_what_is_composed_of_leases(controller: Controller, hypervisors: dict[st
     assert "one" not in done["_meta"]["hostvars"]
 
 
+def test_no_guest_takes_the_name_of_a_hypervisor_or_of_a_group_to_be(controller: Controller, hypervisors: dict[str, Path]) -> None:
+    names = ("one", "webservers", "hypervisors")
+    leases = "".join(f"{FAR} 52:54:00:11:44:{number:02} 10.0.100.{number} {name} *\n" for number, name in enumerate(names, 10))
+    (hypervisors["h1"] / "root/var/db/pfnet/lab.leases").write_text(leases)
+    controller.source(
+        "pfnet_leases.yml",
+        {
+            "plugin": "bsdvirt.pfnet.leases",
+            "hypervisors": [{"host": "localhost", "name": "one", "vars": {"ansible_connection": "simhost", "simhost_root": str(hypervisors["h1"])}}],
+            "groups": {"webservers": "false"},
+        },
+    )
+    hosts = controller.listed()["_meta"]["hostvars"]
+    assert {"one.lab", "webservers.lab", "hypervisors.lab"} <= hosts.keys()
+    assert not {*names} & hosts.keys()
+
+
 def test_a_cache_saves_the_way_but_leases_run_out_in_it(controller: Controller, hypervisors: dict[str, Path]) -> None:
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(controller.folder / "cache"), "cache_timeout": 3600}
     controller.source("leases.yml", {"plugin": "bsdvirt.pfnet.leases", "hypervisor_group": "hypervisors", **cache})

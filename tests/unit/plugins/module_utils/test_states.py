@@ -46,6 +46,11 @@ def test_states_without_their_translation() -> None:
     assert parse_states(VERBOSE)[0].id == "3bec036b00000000/1c1e716d"
 
 
+def test_what_cannot_be_read_is_left_alone() -> None:
+    odd = "all tcp ? <- ?       <BAD STATE LEVELS 12:0>\n   id: 1 creatorid: 2\nall x 1.2 -> 3.4       0:0\n   id: 1 creatorid: 2\n"
+    assert len(parse_states(odd + VERBOSE)) == len(parse_states(VERBOSE))
+
+
 # The host is 203.0.113.1 outside and .1 in each network; `other` is a network beside.
 GUEST, GUEST2, OTHER, WORLD = "192.168.122.92:999", "192.168.122.93:80", "10.0.100.5:80", "198.51.100.7:443"
 

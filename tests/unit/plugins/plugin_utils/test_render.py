@@ -105,8 +105,8 @@ def test_the_uplink_of_mode_bridge_is_a_member() -> None:
     )
     (document,) = render([network])
     assert document["bridge"]["members"] == [
-        {"name": "tap0", "path": "bridge.members[0]", "private": True, "stp": True},
         {"name": "em1", "path": "forward.dev", "private": False, "stp": True},
+        {"name": "tap0", "path": "bridge.members[0]", "private": True, "stp": True},
     ]
     assert (document["egress"], document["hooks"], rules(document["anchor"])) == (None, [], [])
 
