@@ -965,14 +965,14 @@ def states() -> list[str]:
 
 def snapshot() -> dict[str, t.Any]:
     """What of the host the collection could have changed: files with mode and hash, interfaces, routes, anchors, settings, processes."""
-    # The kernel modules that a command loads by itself are nobody's change; neither is what programs write for themselves
+    # What programs write for themselves is nobody's change, and a folder of /var/run stays until the next boot
     roots = ("/etc", "/usr/local/etc", "/boot/loader.conf", "/boot/loader.conf.d", "/var/db/pfnet", "/var/run/pfnet", "/var/cron", "/var/at")
     passing = re.compile(r"/etc/(resolv\.conf|motd|dumpdates|.*\.pyc)|/var/run/motd|/etc/ntp.*")
     processes = command("ps", "-axww", "-o", "args", check=False).stdout.splitlines()
     found = {}
     for root in map(Path, roots):
         for path in sorted([root, *root.rglob("*")] if root.is_dir() else [root] if root.exists() else []):
-            if passing.fullmatch(str(path)):
+            if passing.fullmatch(str(path)) or (path.is_dir() and RUN.parent in path.parents):
                 continue
             status = path.lstat()
             content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() and not path.is_symlink() else ""
