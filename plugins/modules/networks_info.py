@@ -222,7 +222,7 @@ def main() -> None:
     try:
         networks = gather(Host(module), module.params["names"], module.params["gather"])
     except pf.NotLoaded as error:
-        module.fail_json(msg=f"pf cannot be reached ({error}). If it is not loaded: run `kldload pf`, and `sysrc pf_enable=YES` for the next boot.")
+        module.fail_json(msg=f"pf cannot be reached ({error}). {pf.REMEDY}")
     except (Unreadable, CommandError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, networks=networks)
