@@ -499,7 +499,7 @@ options:
                     type: list
                     elements: str
                   ports:
-                    description: Ports and ranges such as V(8000-8010), beside O(networks[].firewall.egress.allow[].proto) of V(tcp), V(udp) or V(sctp).
+                    description: Ports and ranges such as V(8000-8010), beside C(proto) of V(tcp), V(udp) or V(sctp).
                     type: list
                     elements: raw
               deny:

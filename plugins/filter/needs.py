@@ -60,7 +60,7 @@ _value:
       type: list
       elements: str
     dnsmasq:
-      description: Whether a network has a dnsmasq, for these or for DHCPv6, router advertisements or TFTP.
+      description: Whether a network has a dnsmasq, for DHCP of either family, DNS, router advertisements or TFTP.
       type: bool
     bridges:
       description: The bridges that are named.

@@ -39,10 +39,12 @@ seealso:
 EXAMPLES = r"""
 - name: Everything that would be written
   ansible.builtin.copy:
-    dest: "review/{{ item.key | basename }}"
+    dest: "review/{{ item.key[1:] | replace('/', '-') }}"
     content: "{{ item.value }}"
     mode: "0644"
   loop: "{{ pfnet_networks | bsdvirt.pfnet.render(egress='em0') | dict2items }}"
+  loop_control:
+    label: "{{ item.key }}"
   delegate_to: localhost
 """
 

@@ -85,7 +85,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-# guests.leases.yml: the name of the file ends in leases.yml or leases.yaml
+# guests.leases.yml: the name of the file is leases.yml, or ends so after '.', '-' or '_'; .yaml is fine, too
 plugin: bsdvirt.pfnet.leases
 hypervisors:
   - host: hyper1.example.org
@@ -144,6 +144,17 @@ _ENTRY = {"host": "ansible_host", "user": "ansible_user", "port": "ansible_port"
 # Names that mean something else to Ansible.
 _RESERVED = {"all", "ungrouped", "localhost", "127.0.0.1", "::1"}
 
+_MEANT = re.compile(r"""\bplugin["']?:\s*["']?bsdvirt\.pfnet\.leases\b""")
+
+
+def _is_meant(path: str) -> bool:
+    """Whether a source names this plugin."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as source:
+            return _MEANT.search(source.read()) is not None
+    except OSError:
+        return False
+
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Makes hosts of leases."""
@@ -153,7 +164,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def verify_file(self, path: str) -> bool:
         """Whether a source is for this plugin, by its name."""
-        return bool(super().verify_file(path)) and re.search(r"(^|[._-])leases\.ya?ml$", os.path.basename(path)) is not None
+        if not super().verify_file(path):
+            return False
+        if re.search(r"(^|[._-])leases\.ya?ml$", os.path.basename(path)):
+            return True
+        # Ansible itself only says that the plugin does not take the source.
+        if _is_meant(path):
+            self.display.warning(f"{path} is not read: a source of {self.NAME} is called leases.yml, or ends in .leases.yml, such as guests.leases.yml.")
+        return False
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Add the guests to the inventory. Raises AnsibleParserError."""

@@ -155,6 +155,7 @@ def plan_dnsmasq(document: dict[str, t.Any], at: str, old: Definition | None, ob
         services.start(name)
         if layout.dnsmasq_conf(name) in observed.files:
             drifted.append(f"dnsmasq of {name} is not running")
+            made.diff(f"dnsmasq of {name}", "not running\n", "running\n")
     elif bridge is None or not set(document["bridge"]["addresses"]) <= set(bridge.addresses):
         services.restart(name, rebuilt=True, startable=former is not None)
     elif layout.dnsmasq_conf(name) in altered:

@@ -55,7 +55,7 @@ class Found:
     """A host as found.
 
     `text` is that of pf.conf, `boot_rules` that of layout.BOOT_RULES, None without such a file; `read` gives the text of others.
-    Of the main ruleset in the kernel: the anchors that it `calls`, and whether it is `empty`.
+    Of the main ruleset in the kernel: the anchors that it `calls`, and whether it is `empty`. `networks` are those that the host has.
     """
 
     text: str | None
@@ -65,6 +65,7 @@ class Found:
     calls: frozenset[tuple[str, str]]
     empty: bool
     settings: t.Mapping[str, Setting]
+    networks: tuple[str, ...] = ()
 
     @property
     def flags(self) -> list[str]:
@@ -98,6 +99,7 @@ def observe(host: Host, wanted: Wanted) -> Found:
         calls=frozenset().union(*(pf.parse_rulesets(text).hooks for text in shown)),
         empty=not any(text.strip() for text in shown),
         settings={name: settings.get(name, Setting("", "")) for name in _SETTINGS},
+        networks=tuple(sorted(name[: -len(".json")] for name in host.names(layout.DEFINITIONS) if name.endswith(".json"))),
     )
 
 
@@ -304,6 +306,11 @@ def _objection(host: Host, wanted: Wanted, found: Found, text: str) -> str | Non
 
 def _warn(wanted: Wanted, found: Found, conf: PfConf, made: Plan, enabling: bool) -> None:
     if not wanted.present:
+        if found.networks and not conf.hand_written(wanted.anchor_root):
+            made.warnings.append(
+                f"No rule of the networks {', '.join(found.networks)} is in force without the hooks, so nothing isolates them: remove them too,"
+                " with bsdvirt.pfnet.networks, or call their anchors otherwise."
+            )
         return
     if _rules_elsewhere(wanted, found):
         rules = found.settings["pf_rules"]

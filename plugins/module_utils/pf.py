@@ -70,6 +70,9 @@ class NotLoaded(Exception):
     """pf.ko is not loaded."""
 
 
+REMEDY = "If it is not loaded: run the role bsdvirt.pfnet.hypervisor, or `kldload pf`, and `sysrc pf_enable=YES` for the next boot."
+
+
 class RootInUse(Exception):
     """The anchor below which networks are loaded holds rules of its own."""
 

@@ -48,7 +48,7 @@ def run(module: AnsibleModule, change: Change) -> t.NoReturn:
         # Looking needs no lock, and check mode leaves no file behind, not even an empty one.
         result = look(module, host, change) if module.check_mode else carry_out(module, host, change)
     except pf.NotLoaded as error:
-        module.fail_json(msg=f"pf cannot be reached ({error}). If it is not loaded: run `kldload pf`, and `sysrc pf_enable=YES` for the next boot.")
+        module.fail_json(msg=f"pf cannot be reached ({error}). {pf.REMEDY}")
     except (pf.RootInUse, NotTaken, Locked, Unreadable, journal.Unreadable, NotConfirmed, CommandError, StepFailed) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -45,6 +45,7 @@ options:
       drift:
         - How the network differs from what the last run left, as M(bsdvirt.pfnet.networks) finds it, but from what is stored on the host.
           Some seven processes, and one more for each table of pf. Whether the files of dnsmasq were altered, M(bsdvirt.pfnet.networks) alone can tell.
+        - A network that is not to start by itself is missing after a boot, until the next run, and so counts as drifted.
       states: How many states of pf have an end in the network; one process, whose output grows with the connections of the host.
       counters: What each rule has counted; two processes, and two more for each network whose anchor the main ruleset does not call.
     default: [bridge, leases, dnsmasq, drift]
@@ -222,7 +223,7 @@ def main() -> None:
     try:
         networks = gather(Host(module), module.params["names"], module.params["gather"])
     except pf.NotLoaded as error:
-        module.fail_json(msg=f"pf cannot be reached ({error}). If it is not loaded: run `kldload pf`, and `sysrc pf_enable=YES` for the next boot.")
+        module.fail_json(msg=f"pf cannot be reached ({error}). {pf.REMEDY}")
     except (Unreadable, CommandError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, networks=networks)

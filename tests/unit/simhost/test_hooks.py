@@ -289,6 +289,17 @@ def test_the_file_that_was_written_goes_with_the_hooks(host: InProcessHost) -> N
     assert action(run(host, enable=True)) == "created"
 
 
+def test_networks_that_are_left_without_hooks_are_named(host: InProcessHost) -> None:
+    configured(host)
+    run(host)
+    network = {"bridge": {"name": "virbr0"}, "forward": {"mode": "nat"}, "ips": [{"address": "10.10.1.1/24"}]}
+    host.make([{"name": "blue", **network}])
+    (warning,) = run(host, present=False).warnings
+    assert warning.startswith("No rule of the networks blue is in force without the hooks")
+    host.make([], absent=("blue",))
+    assert run(host, present=False).warnings == []
+
+
 @pytest.mark.parametrize("configure", [False, True])
 def test_a_run_that_nobody_confirms_is_taken_back(host: InProcessHost, configure: bool) -> None:
     if configure:

@@ -108,6 +108,7 @@ def test_drift() -> None:
     made, reasons = planned(BLUE, dnsmasq=Instances())
     assert shown(made) == [("SERVE", "start blue")]
     assert reasons == ["dnsmasq of blue is not running"]
+    assert [(each["before"], each["after"]) for each in made.diffs] == [("not running\n", "running\n")]
     made, reasons = planned(BLUE, files={**FILES, CONF: "port=0\n"})
     assert shown(made) == [("PAUSE", "stop blue"), ("FILES", f"write {CONF}"), ("SERVE", "start blue")]
     assert reasons == [f"{CONF} differs"]
