@@ -233,8 +233,8 @@ def _change(want: dict[str, t.Any], bridge: Interface, owner: Definition | None,
             # A member that comes back has none of its flags, and a bridge takes the MTU of its first member.
             flags = [word for flag, is_on in dataclasses.asdict(bridge.members[member]).items() if is_on for word in (flag, member)]
             again = ((member, "mtu", str(bridge.mtu)),) if member in observed.interfaces else ()
-            undo = tuple(Run(("ifconfig", *words)) for words in (*again, (name, "addm", member, *flags)))
-            made.steps.append(Step(Phase.RELEASE, f"release {member} from {name}", Run(("ifconfig", name, "deletem", member)), undo))
+            back = tuple(Run(("ifconfig", *words)) for words in (*again, (name, "addm", member, *flags)))
+            made.steps.append(Step(Phase.RELEASE, f"release {member} from {name}", Run(("ifconfig", name, "deletem", member)), back))
             _restore_mtu(member, owner, Phase.RELEASE, observed, made)
     kept = []
     for address in bridge.addresses:
