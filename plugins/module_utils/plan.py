@@ -18,6 +18,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils.forwards import Take
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import KillStates, Phase, Plan, Step
 
 if t.TYPE_CHECKING:
+    from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Route
     from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Definition, Observed
 
 
@@ -46,11 +47,15 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     others = {name: known for name, known in observed.definitions.items() if name not in listed and name not in removed}
     _refuse_overlaps(documents, others, made)
     _refuse_lone_peers(documents, others, removed, made)
+    _refuse_second_bridges(documents, observed, made)
+    # The routes of a network that goes are not there any more for one that comes.
+    going = {route for name in removed for route in observed.definitions[name].routes.items()}
+    remaining = [route for route in observed.routes if (str(route.network), route.gateway) not in going]
     ours = {f"{wanted.anchor_root}/{name}" for name in listed}
     ours |= {f"{known.anchor_root}/{name}" for name, known in observed.definitions.items() if name not in others}
     taken = taken_by_rules(observed.pf.translation, ours)
     for index, document in enumerate(documents):
-        made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, taken, loads, services, made))
+        made.outcomes.append(_plan_network(document, f"networks[{index}]", wanted.anchor_root, observed, remaining, taken, loads, services, made))
     for name, at in removed.items():
         made.outcomes.append(_plan_removal(name, at, wanted, names.values(), observed, loads, services, made))
     made.outcomes += [{"name": name, "action": "unchanged", "reasons": ["the host has no such network"]} for name in wanted.absent if name not in removed]
@@ -108,10 +113,31 @@ def _refuse_lone_peers(documents: t.Sequence[dict[str, t.Any]], others: dict[str
                 made.refuse(removed[peer], f"the removal of {peer}, a peer of {name}", f"networks that are nobody's peer; change {name} first, or remove both")
 
 
+def _refuse_second_bridges(documents: t.Sequence[dict[str, t.Any]], observed: Observed, made: Plan) -> None:
+    """A network that would leave its bridge for one that is there already: the one that it leaves would be nobody's, with the same addresses."""
+    claimed = {document["bridge"]["name"] for document in documents}
+    for index, document in enumerate(documents):
+        name, old = document["bridge"]["name"], observed.definitions.get(document["name"])
+        if old and old.bridge not in claimed and {name, old.bridge} <= observed.interfaces.keys():
+            made.refuse(
+                f"networks[{index}].bridge.name",
+                f"'{name}', which the host has, while {document['name']} has {old.bridge}",
+                f"{old.bridge}, or a name that is free; if {name} is a network's that is to go, remove that one in a run before",
+            )
+
+
 def _plan_network(
-    document: dict[str, t.Any], at: str, root: str, observed: Observed, taken: list[Taken], loads: Loads, services: Services, made: Plan
+    document: dict[str, t.Any],
+    at: str,
+    root: str,
+    observed: Observed,
+    remaining: list[Route],
+    taken: list[Taken],
+    loads: Loads,
+    services: Services,
+    made: Plan,
 ) -> dict[str, t.Any]:
-    """Add the steps for one network; gives its outcome."""
+    """Add the steps for one network; gives its outcome. Of the host's routes, `remaining` are those that do not go with other networks."""
     name = document["name"]
     path = f"{root}/{name}"
     old = observed.definitions.get(name)
@@ -147,7 +173,7 @@ def _plan_network(
     refuse_taken(document, at, egress, taken, made)
     routes.refuse_conflicts(document, at, observed, made)
     drifted += bridges.plan_bridge(document, at, observed, made)
-    drifted += routes.plan_routes(document, old, observed, made)
+    drifted += routes.plan_routes(document, old, dataclasses.replace(observed, routes=remaining), made)
     drifted += dnsmasq.plan_dnsmasq(document, at, old, observed, services, made)
     made.diff(layout.anchor_file(name), installed or "", text)
     made.file(layout.anchor_file(name), text, installed, layout.CONFIGURATION)

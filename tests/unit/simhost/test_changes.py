@@ -175,3 +175,22 @@ def test_connections_outlive_a_change_of_the_networks_name(furnished: Path, tmp_
     assert "198.51.100.7:443 <- 10.200.0.9:4000" in host.run("pfctl", "-ss").stdout
     host.make([], prune=True)
     assert "198.51.100.7" not in host.run("pfctl", "-ss").stdout
+
+
+def test_routes_outlive_a_change_of_the_networks_name(furnished: Path, tmp_path: Path) -> None:
+    host = copy_of(furnished, tmp_path / "host")
+    host.make([OTHER])
+    host.make([{**OTHER, "name": "renamed"}], prune=True)
+    assert "10.31.0.0/16       10.40.0.2" in host.run("netstat", "-rn").stdout
+    assert host.make([{**OTHER, "name": "renamed"}], prune=True).steps == []
+
+
+def test_a_network_does_not_leave_its_bridge_behind(furnished: Path, tmp_path: Path) -> None:
+    host = copy_of(furnished, tmp_path / "host")
+    host.make(PEERS)
+    (problem,) = host.planned([{**PEERS[1], "bridge": {"name": "virbr0"}}], prune=True).problems
+    assert problem["path"] == "networks[0].bridge.name"
+    assert problem["found"] == "'virbr0', which the host has, while q has virbr1"
+    swapped = [{**PEERS[0], "bridge": {"name": "virbr1"}}, {**PEERS[1], "bridge": {"name": "virbr0"}}]
+    host.make(swapped)
+    assert host.make(swapped).steps == []
