@@ -691,12 +691,14 @@ def up() -> None:
 
 def down() -> None:
     """Remove the jails and the guests' interfaces; those at the host's own ends of the internet stay."""
-    for name in sorted(jails()):
+    left = sorted(jails())
+    for name in left:
         command("jail", "-r", name)
     ours = {f"epair{guest.unit}a" for guest in GUESTS.values() if guest.member}
+    lent = {*UPLINKS, *(guest.inside for guest in GUESTS.values() if not guest.member)}
     # The interfaces of a removed jail come back to the host a moment later
-    until = time.monotonic() + 5 * SLOW
-    while jails() and time.monotonic() < until:
+    until = time.monotonic() + 20 * SLOW
+    while left and not lent <= interfaces() and time.monotonic() < until:
         time.sleep(0.2)
     for name in sorted(ours & interfaces()):
         command("ifconfig", name, "destroy")
