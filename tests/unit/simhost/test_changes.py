@@ -26,7 +26,8 @@ from test_collection import EXAMPLES, PEERS, refused, with_folders
 
 __all__ = ["furnished", "pristine"]
 
-QUIET = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+# Each is several runs.
+QUIET = settings(max_examples=max(EXAMPLES // 4, 10), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 def usable(definition: dict[str, t.Any], host: InProcessHost) -> list[dict[str, t.Any]] | None:
