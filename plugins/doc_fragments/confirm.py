@@ -16,7 +16,7 @@ options:
       - If given, changes stay only if the host is reached over a new connection within so many seconds, V(5) to V(3600), which is tried once they are
         made. Otherwise the host takes them back by itself, and the next run says so.
       - The seconds count from the first change, so they have to last for the changes themselves, too.
-      - A boot within that time ends the wait and keeps the changes, until the next run takes them back. Do not restart a host that is out of reach, but wait.
+      - A host that starts again within that time starts as it was before, too.
       - Connections that a run has ended, since new rules do not allow them, are not brought back.
     type: int
   _confirm:

@@ -132,11 +132,13 @@ class Host:
         if text is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
+                _sync(folder)
             with contextlib.suppress(OSError):
                 while folder.startswith(base):
                     os.rmdir(folder)
                     folder = os.path.dirname(folder)
             return
+        above = [os.path.dirname(made) for made in _missing(folder)]
         os.makedirs(folder, mode=0o755, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
         try:
@@ -152,12 +154,10 @@ class Host:
         except BaseException:
             os.unlink(temporary)
             raise
-        # What is written later must not be on disk earlier: pf.conf names files that have to be there at boot.
-        directory = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        # What is written later must not be on disk earlier: pf.conf names files that have to be there at boot. UFS forgets a whole new folder,
+        # with files in it that were synced, unless the one above it is synced too.
+        for each in (folder, *above):
+            _sync(each)
 
     @staticmethod
     def append(path: str, text: str) -> None:
@@ -183,6 +183,24 @@ class Host:
                 if os.path.samestat(os.stat(LOCK), os.fstat(file.fileno())):
                     os.unlink(LOCK)
             file.close()
+
+
+def _missing(folder: str) -> list[str]:
+    """The folders that are to be made for one, itself among them."""
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    return missing
+
+
+def _sync(folder: str) -> None:
+    """Wait until a folder's entries are on disk."""
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _lock(path: str) -> t.IO[str] | None:

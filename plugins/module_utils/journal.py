@@ -16,7 +16,7 @@ import time
 import typing as t
 import uuid
 
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, steps
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import fallback, layout, steps
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import Done, take_back
 
 if t.TYPE_CHECKING:
@@ -64,6 +64,9 @@ def start(host: Host, plan: Plan, confirm_timeout: int | None) -> Journal:
     host.write(layout.PROGRESS, "", layout.STATE)
     # It holds the former text of files that may not be for everybody.
     host.write(layout.JOURNAL, json.dumps(document) + "\n", layout.STATE, mode=0o600)
+    if confirm_timeout:
+        note = _note("was not confirmed before the host started again", now, ["what it wrote for the boot, which is all that is left of it"], [])
+        fallback.put(host, [action for done in reversed(journal.undo) for action in done.undo], note)
     return journal
 
 
@@ -74,6 +77,7 @@ def begin(host: Host) -> None:
 
 def end(host: Host) -> None:
     """The run is whole, or taken back whole: there is nothing left to take back."""
+    fallback.remove(host)
     host.write(layout.JOURNAL, None, layout.STATE)
     host.write(layout.PROGRESS, None, layout.STATE)
 
@@ -102,14 +106,7 @@ def roll_back(host: Host, journal: Journal, why: str) -> None:
     undone, stuck = take_back(host, begun)
     # Whether a step that was cut short had any effect is not known: that it cannot be undone need not mean anything.
     interrupted = {begun[-1].what} if begun and journal.begun <= len(journal.undo) else set()
-    note = {
-        "format": layout.FORMAT,
-        "why": why,
-        "started": journal.started,
-        "undone": undone,
-        "stuck": [f"{what} ({error})" for what, error in stuck if what not in interrupted],
-    }
-    text = json.dumps(note, indent=2) + "\n"
+    text = _note(why, journal.started, undone, [f"{what} ({error})" for what, error in stuck if what not in interrupted])
     try:
         host.write(layout.TAKEN_BACK, text, layout.STATE)
     except OSError:
@@ -119,6 +116,11 @@ def roll_back(host: Host, journal: Journal, why: str) -> None:
             host.write(layout.TAKEN_BACK, text, layout.STATE)
         return
     end(host)
+
+
+def _note(why: str, started: float, undone: list[str], stuck: list[str]) -> str:
+    """What layout.TAKEN_BACK holds."""
+    return json.dumps({"format": layout.FORMAT, "why": why, "started": started, "undone": undone, "stuck": stuck}, indent=2) + "\n"
 
 
 def told(host: Host, *, keep: bool = False) -> list[str]:

@@ -30,6 +30,9 @@ RC_CONF = ("/etc/rc.conf", "/etc/rc.conf.local", "/etc/rc.conf.d/pf")
 # How a run that is under way, or was cut short, is taken back, and how far it got.
 JOURNAL = f"{STATE}/journal.json"
 PROGRESS = f"{STATE}/journal.progress"
+# While a change awaits its confirmation: what a boot needs to start as before it, and the script of rc(8) that sees to it.
+UNCONFIRMED = f"{STATE}/unconfirmed"
+UNCONFIRMED_SCRIPT = "/usr/local/etc/rc.d/pfnet_unconfirmed"
 # What was taken back while nobody was there to be told.
 TAKEN_BACK = f"{STATE}/taken-back.json"
 # Format of the JSON files; a file of another format is refused, not guessed at.

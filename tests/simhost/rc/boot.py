@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from .. import program
 from ..kernel import modules
 from ..kernel.errors import KernelError
@@ -36,10 +41,22 @@ def _run(host: Host, variables: dict[str, str]) -> None:
             modules.load(host.kernel, module)
         except KernelError:
             continue  # rc.d/kld goes on with the next one
+    _take_back(host)
     for script in SCRIPTS.values():
         if script.is_there(host):
             script.run(host, "start", [], booting=True)
     _set_variables(host)
+
+
+def _take_back(host: Host) -> None:
+    """Run the collection's script that takes an unconfirmed change back, as it is: it needs nothing but sh and sysrc."""
+    script = "/usr/local/etc/rc.d/pfnet_unconfirmed"
+    if not host.path(script).is_file():
+        return
+    tests = str(Path(__file__).resolve().parents[2])
+    command = [sys.executable, "-s", "-m", "simhost", "run", str(host.directory), "--", "/usr/bin/env", "autoboot=yes", "/bin/sh", script, "faststart"]
+    with host.released():
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": tests}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 def _clean_var(host: Host, variables: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal, layout, pf
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils import hooks, journal, layout, pf
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed, apply, check
 from hypothesis import HealthCheck, given, settings
 from in_process import InProcessHost, copy_of
@@ -176,6 +176,60 @@ def test_networks_of_the_first_version_are_taken_over(host: InProcessHost) -> No
     assert actions(host.make([BLUE, GREEN]))["green"] == "repaired"
     assert shown(host) == before
     assert host.make([BLUE, GREEN]).steps == []
+
+
+def written(host: InProcessHost) -> dict[str, bytes]:
+    """The files that a run could have to do with; what a command in the host's own root directory brings there is none."""
+    places = ("etc/pf.conf", "etc/rc.conf", "usr/local", "var/db")
+    return {name: text for name, text in host.everything()[1].items() if name.startswith(places) and name != layout.TAKEN_BACK.lstrip("/")}
+
+
+def pending(host: InProcessHost, made: t.Any) -> None:
+    """Carry out a plan that awaits its confirmation."""
+    assert not made.problems
+    check(host, made)
+    journal.start(host, made, 60)
+    apply(host, made, lambda: journal.begin(host))
+
+
+def test_a_boot_before_the_confirmation_is_one_before_the_change(pristine: Path, tmp_path: Path) -> None:
+    start = copy_of(pristine, tmp_path / "start")
+    start.make([GREEN, FORMER])
+    host = copy_of(start.directory, tmp_path / "host")
+    pending(host, host.planned([BLUE, CHANGED], prune=True))
+    assert host.is_file(layout.UNCONFIRMED_SCRIPT)
+    host.reboot()
+    (told,) = journal.told(host)
+    assert "was not confirmed before the host started again" in told
+    assert (journal.read(host), host.is_file(layout.UNCONFIRMED_SCRIPT), host.names(layout.UNCONFIRMED)) == (None, False, [])
+    start.reboot()
+    assert shown(host)[1:] == shown(start)[1:]
+    assert written(host) == written(start)
+    assert host.make([GREEN, FORMER]).steps == []
+
+
+def test_pf_that_locks_out_is_not_enabled_by_a_boot_before_the_confirmation(tmp_path: Path) -> None:
+    host = InProcessHost(tmp_path / "host")
+    create.create(host.directory, "fresh")
+    host.run("kldload", "pf")
+    host.run("sysrc", "kld_list=pf")
+    host.write(layout.MAIN_RULES, "block all\n", layout.MAIN_RULES)
+    before = written(host)
+    made = hooks.make(host, hooks.Wanted(enable=True, confirmed=True))
+    pending(host, made)
+    host.reboot()
+    assert host.run("pfctl", "-s", "info").stdout.startswith("Status: Disabled")
+    assert "pf_enable" not in (host.read("/etc/rc.conf") or "")
+    assert host.read(layout.MAIN_RULES) == "block all\n"
+    assert len(journal.told(host)) == 1
+    assert written(host) == before
+
+
+def test_a_boot_after_the_confirmation_keeps_the_change(host: InProcessHost) -> None:
+    pending(host, host.planned([BLUE]))
+    journal.end(host)
+    host.reboot()
+    assert actions(host.make([BLUE])) == {"blue": "unchanged"}
 
 
 class Cut(BaseException):
