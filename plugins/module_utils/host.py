@@ -206,7 +206,7 @@ def _sync(folder: str) -> None:
 def _lock(path: str) -> t.IO[str] | None:
     """The locked file, None while another process holds it."""
     while True:
-        file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the lock is held
+        file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - it stays open as long as the lock is held
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -215,6 +215,8 @@ def _lock(path: str) -> t.IO[str] | None:
         # Whoever held it before has taken it away on leaving: what is locked then is no file any more.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
+                file.write(f"{os.getpid()}\n")
+                file.flush()
                 return file
         file.close()
 

@@ -104,7 +104,9 @@ def observe(host: Host, documents: t.Sequence[dict[str, t.Any]], anchor_root: st
     found = observe_pf(host)
     try:
         loaded = _json(host, layout.LOADED, {"format", "anchors"}) or {"anchors": {}}
-    except Unreadable:
+        if not all({"sha256", "rules", "nat", "tables"} <= entry.keys() for entry in loaded["anchors"].values()):
+            raise Unreadable(_foreign(layout.LOADED))
+    except (Unreadable, AttributeError):
         # Nothing is known of the last load, then: everything is loaded anew.
         loaded = {"anchors": {}}
     return Observed(
@@ -151,10 +153,17 @@ def read_definitions(host: Host) -> dict[str, Definition]:
             path = f"{layout.DEFINITIONS}/{file}"
             data = t.cast("dict[str, t.Any]", _json(host, path, {"format", "anchor_root", "bridge", "network"}))
             # Version 0.1.0 kept the bridge's name alone.
-            settings = {"name": data["bridge"], "unit": "", "mac": None, "members": []} if isinstance(data["bridge"], str) else dict(data["bridge"])
+            settings = {"name": data["bridge"], "unit": "", "mac": None, "members": []} if isinstance(data["bridge"], str) else data["bridge"]
+            if not (isinstance(settings, dict) and {"name", "unit", "mac", "members"} <= settings.keys() and isinstance(data["network"], dict)):
+                raise Unreadable(_foreign(path))
+            settings = dict(settings)
             name, unit = settings.pop("name"), settings.pop("unit")
             definitions[file[: -len(".json")]] = Definition(data["anchor_root"], name, unit, settings, data["network"], t.cast(str, host.read(path)))
     return definitions
+
+
+def _foreign(path: str) -> str:
+    return f"{path} is not what bsdvirt.pfnet wrote: restore it from a backup or, if nothing of it is needed, remove it"
 
 
 def _json(host: Host, path: str, keys: frozenset[str] | set[str]) -> dict[str, t.Any] | None:
@@ -166,7 +175,7 @@ def _json(host: Host, path: str, keys: frozenset[str] | set[str]) -> dict[str, t
     except (ValueError, OSError) as error:
         raise Unreadable(f"{path} is not JSON ({error}): restore it from a backup or, if nothing of it is needed, remove it") from None
     if not isinstance(data, dict) or not keys <= data.keys():
-        raise Unreadable(f"{path} is not what bsdvirt.pfnet wrote: restore it from a backup or, if nothing of it is needed, remove it")
+        raise Unreadable(_foreign(path))
     if data.get("format") != layout.FORMAT:
         raise Unreadable(f"{path} has format {data.get('format')!r}, this version of bsdvirt.pfnet reads format {layout.FORMAT}: use the version that wrote it")
     return t.cast("dict[str, t.Any]", data)

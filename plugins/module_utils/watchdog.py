@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import journal
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import Host, Locked
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import LOCK, Host, Locked
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -93,8 +93,9 @@ def _watch(module: AnsibleModule, token: str, seconds: int, runner: int, tell: i
         try:
             _take_back(host, token, seconds)
         except Locked:
-            # Only the run itself can hold the lock so long; it hangs.
-            os.kill(runner, signal.SIGKILL)
+            if (host.read(LOCK) or "").strip() == str(runner):
+                # The run itself hangs.
+                os.kill(runner, signal.SIGKILL)
             _take_back(host, token, seconds)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import typing as t
 from pathlib import Path
@@ -15,6 +16,7 @@ from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.apply import StepFailed
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import NotTaken
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.host import CommandError
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.observe import Unreadable
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.reading import SpecError
 from ansible_collections.bsdvirt.pfnet.plugins.plugin_utils.spec import read_networks
 from hypothesis import HealthCheck, given, settings
@@ -190,6 +192,23 @@ def test_loaded_rules_are_recorded_as_the_kernel_prints_them(host: InProcessHost
     recorded = host.read(layout.LOADED) or ""
     for line in host.run("pfctl", "-P", "-a", "libvirt/blue", "-sr").stdout.splitlines():
         assert line in recorded
+
+
+@pytest.mark.parametrize("damage", [{"bridge": 5}, {"bridge": {"name": "virbr0"}}, {"network": []}, {"bridge": None}])
+def test_a_damaged_definition_is_named_with_its_remedy(host: InProcessHost, damage: dict[str, t.Any]) -> None:
+    host.make([BLUE])
+    path = layout.definition_path("blue")
+    host.write(path, json.dumps({**json.loads(host.read(path) or ""), **damage}), layout.CONFIGURATION)
+    with pytest.raises(Unreadable, match=f"{path} is not what bsdvirt.pfnet wrote: restore it"):
+        host.make([BLUE])
+
+
+@pytest.mark.parametrize("anchors", [[], {"libvirt/blue": {}}, {"libvirt/blue": 5}])
+def test_a_damaged_record_of_loads_has_everything_loaded_again(host: InProcessHost, anchors: object) -> None:
+    host.make([BLUE])
+    host.write(layout.LOADED, json.dumps({"format": layout.FORMAT, "anchors": anchors}), layout.STATE)
+    assert "load libvirt/blue" in [step.what for step in host.make([BLUE]).steps]
+    assert host.make([BLUE]).steps == []
 
 
 # Thousands are for a person who waits for them.
