@@ -34,16 +34,16 @@ _HEAD = """#!/bin/sh
 
 put()
 {
-	mkdir -p "${2%/*}"
-	[ ! -e "$2" ] || cp -p "$2" "${2%/*}/.unconfirmed"
-	cat "$1" > "${2%/*}/.unconfirmed" && mv -f "${2%/*}/.unconfirmed" "$2"
+    mkdir -p "${2%/*}"
+    [ ! -e "$2" ] || cp -p "$2" "${2%/*}/.unconfirmed"
+    cat "$1" > "${2%/*}/.unconfirmed" && mv -f "${2%/*}/.unconfirmed" "$2"
 }
 
 if [ "$1" = faststart ] && [ "$autoboot" = yes ]; then
-	echo "Taking back a change of bsdvirt.pfnet that was not confirmed."
+    echo "Taking back a change of bsdvirt.pfnet that was not confirmed."
 """
 # rc(8) has read rc.conf(5) already, and reads it again at this signal.
-_TAIL = """	[ -z "$RC_PID" ] || kill -ALRM "$RC_PID"
+_TAIL = """    [ -z "$RC_PID" ] || kill -ALRM "$RC_PID"
 fi
 """
 
@@ -72,7 +72,7 @@ def put(host: Host, undo: t.Sequence[Action], note: str) -> None:
         *([f"rmdir {_FOLDER} 2> /dev/null"] if made else []),
     ]
     # Last, since it counts on all that is written before.
-    host.write(layout.UNCONFIRMED_SCRIPT, _HEAD + "".join(f"\t{line}\n" for line in lines) + _TAIL, _FOLDER, mode=0o755)
+    host.write(layout.UNCONFIRMED_SCRIPT, _HEAD + "".join(f"    {line}\n" for line in lines) + _TAIL, _FOLDER, mode=0o755)
 
 
 def _folders(action: WriteFile) -> t.Iterator[str]:
