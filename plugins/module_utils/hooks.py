@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout, pf
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.pf_conf import HOOKS, PfConf
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.rc_conf import DEFAULTS, Variable, parse_sysrc
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Action, Phase, Plan, Run, Step, WriteFile
 
 if t.TYPE_CHECKING:
@@ -21,7 +22,6 @@ if t.TYPE_CHECKING:
 # Variables of rc.conf(5); those in rc.conf.d/pf are the script's own.
 _SYSRC = ("sysrc", "-s", "pf")
 _SETTINGS = ("pf_enable", "pf_rules", "pf_flags")
-_DEFAULTS = "/etc/defaults/rc.conf"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,18 +39,6 @@ class Wanted:
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
-    """A variable of rc.conf(5), and the file that sets it."""
-
-    value: str
-    file: str
-
-    @property
-    def is_yes(self) -> bool:
-        return self.value.lower() in ("yes", "true", "on", "1")
-
-
-@dataclasses.dataclass(frozen=True)
 class Found:
     """A host as found.
 
@@ -64,7 +52,7 @@ class Found:
     enabled: bool
     calls: frozenset[tuple[str, str]]
     empty: bool
-    settings: t.Mapping[str, Setting]
+    settings: t.Mapping[str, Variable]
     networks: tuple[str, ...] = ()
 
     @property
@@ -79,10 +67,8 @@ def observe(host: Host, wanted: Wanted) -> Found:
     if info.rc:
         raise pf.NotLoaded(info.stderr.strip())
     shown = [host.run("pfctl", show).stdout for show in ("-sr", "-sn")]
-    settings = {}
-    for line in host.run(*_SYSRC, "-v", *_SETTINGS).stdout.splitlines():
-        file, name, value = [*line.split(":", 2), "", ""][:3]
-        settings[name.strip()] = Setting(value.strip(), file)
+    variables = parse_sysrc(host.run(*_SYSRC, "-v", *_SETTINGS).stdout)
+    settings = {name: dataclasses.replace(variable, value=variable.value.strip()) for name, variable in variables.items()}
 
     def read(name: str) -> str | None:
         try:
@@ -98,7 +84,7 @@ def observe(host: Host, wanted: Wanted) -> Found:
         enabled=info.stdout.startswith("Status: Enabled"),
         calls=frozenset().union(*(pf.parse_rulesets(text).hooks for text in shown)),
         empty=not any(text.strip() for text in shown),
-        settings={name: settings.get(name, Setting("", "")) for name in _SETTINGS},
+        settings={name: settings.get(name, Variable("", "")) for name in _SETTINGS},
         networks=tuple(sorted(name[: -len(".json")] for name in host.names(layout.DEFINITIONS) if name.endswith(".json"))),
     )
 
@@ -191,7 +177,7 @@ def _after(wanted: Wanted, found: Found, conf: PfConf) -> str | None:
     if found.text is None:
         return None
     # The file that we wrote goes with the hooks, but never from under a pf that needs one.
-    unused = not found.enabled and not found.settings["pf_enable"].is_yes
+    unused = not found.enabled and not found.settings["pf_enable"].yes
     return None if unused and _OUR_RULES.fullmatch(conf.own) else conf.own
 
 
@@ -255,9 +241,9 @@ def _plan_enabling(found: Found, made: Plan) -> list[str]:
         made.steps.append(Step(Phase.LOAD, "enable pf", Run(("pfctl", "-e")), (Run(("pfctl", "-d")),)))
         made.diff("pfctl -s info", "Status: Disabled\n", "Status: Enabled\n")
     at_boot = found.settings["pf_enable"]
-    if not at_boot.is_yes:
+    if not at_boot.yes:
         reasons.append("pf is not enabled at boot")
-        former = ("-x", "pf_enable") if at_boot.file in ("", _DEFAULTS) else (f"pf_enable={at_boot.value}",)
+        former = ("-x", "pf_enable") if at_boot.file in ("", DEFAULTS) else (f"pf_enable={at_boot.value}",)
         made.steps.append(Step(Phase.FILES, "enable pf at boot", Run((*_SYSRC, "pf_enable=YES")), (Run((*_SYSRC, *former)),)))
         made.diff("rc.conf", f'pf_enable="{at_boot.value}"\n', 'pf_enable="YES"\n')
     return reasons
@@ -330,5 +316,5 @@ def _warn(wanted: Wanted, found: Found, conf: PfConf, made: Plan, enabling: bool
         )
     if not wanted.enable and not found.enabled:
         made.warnings.append("pf is loaded but not enabled, so no rule is in force: use `enable: true`, or run `pfctl -e` and `sysrc pf_enable=YES`.")
-    elif not wanted.enable and not found.settings["pf_enable"].is_yes:
+    elif not wanted.enable and not found.settings["pf_enable"].yes:
         made.warnings.append("pf is enabled now but not at boot: use `enable: true`, or run `sysrc pf_enable=YES`.")

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils import layout
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.dnsmasq import observe_instances
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import IFCONFIG, ROUTES, Interface, Route, default_route, parse_ifconfig, parse_routes
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.rc_conf import DEFAULTS, Variable, parse_sysrc
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import Socket, parse_sockets, sockstat
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Phase, Plan, Run, Step
 
@@ -33,7 +34,6 @@ SERVERS = {
     "kea-dhcp4": ("kea_enable", ("dhcp",)),
 }
 OTHER_FIREWALLS = {"ipfw": "firewall_enable", "ipfilter": "ipfilter_enable"}
-DEFAULTS = "/etc/defaults/rc.conf"
 SYSCTL_FILES = ("/etc/sysctl.conf", "/etc/sysctl.conf.local")
 
 _SYSCTL = (
@@ -69,18 +69,6 @@ class Wanted:
     bridges: tuple[str, ...] = ()
     egress: tuple[str, ...] = ()
     anchor_root: str = "libvirt"
-
-
-@dataclasses.dataclass(frozen=True)
-class Variable:
-    """A variable of rc.conf(5), and the file that sets it; DEFAULTS where no file of the host's does."""
-
-    value: str
-    file: str = "/etc/rc.conf"
-
-    @property
-    def yes(self) -> bool:
-        return self.value.lower() in ("yes", "true", "on", "1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,20 +193,6 @@ def _known_anchors(host: Host, root: str) -> set[str]:
     except (ValueError, AttributeError):
         loaded = set()
     return loaded | {f"{root}/{name[: -len('.json')]}" for name in host.names(layout.DEFINITIONS) if name.endswith(".json")}
-
-
-def parse_sysrc(text: str) -> dict[str, Variable]:
-    """Variables by name, from the output of `sysrc -v`; a value may have several lines."""
-    variables: dict[str, Variable] = {}
-    name = ""
-    for line in text.splitlines():
-        head = re.match(r"(/\S+): (\w+): ?(.*)", line)
-        if head:
-            name = head[2]
-            variables[name] = Variable(head[3], head[1])
-        elif name:
-            variables[name] = dataclasses.replace(variables[name], value=f"{variables[name].value}\n{line}")
-    return variables
 
 
 def parse_skips(text: str) -> list[str]:

@@ -11,7 +11,8 @@ import typing as t
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.hazards import hazards
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Route
-from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import DEFAULTS, Found, Variable, Wanted
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import Found, Wanted
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.rc_conf import DEFAULTS, Variable
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.sockets import Socket
 
 WANTED = Wanted(forwarding=("ipv4", "ipv6"), services=("dhcp", "dns"), bridges=("virbr0", "virbr7"))

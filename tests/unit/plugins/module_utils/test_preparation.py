@@ -11,14 +11,12 @@ import typing as t
 import pytest
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.interfaces import Interface, Route
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.preparation import (
-    DEFAULTS,
     Found,
-    Variable,
     Wanted,
     parse_skips,
-    parse_sysrc,
     plan,
 )
+from ansible_collections.bsdvirt.pfnet.plugins.module_utils.rc_conf import DEFAULTS, Variable, parse_sysrc
 from ansible_collections.bsdvirt.pfnet.plugins.module_utils.steps import Plan, Run
 
 NOT_SET = Variable("NO", DEFAULTS)
